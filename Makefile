@@ -1,0 +1,76 @@
+# The two commands of the README are `make demo` and `make test`; both set everything up by themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export UV_PYTHON_DOWNLOADS := never
+
+# Any Python from 3.11 on; the newest name found on PATH that really runs.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+BIN := .venv/bin
+STAMP := .venv/.ready
+IMAGES := gateway inference training
+PYTEST_ARGUMENTS ?=
+
+.PHONY: help
+help: ## Show what can be made.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r goal text; do \
+		printf '  make %-10s %s\n' "$$goal" "$$text"; done
+
+.PHONY: demo
+demo: setup ## Make a shop, train on it, serve it, show the first recommendations.
+	@$(BIN)/evershelf demo $(DEMO_ARGUMENTS)
+
+.PHONY: test
+test: setup ## Run all tests.
+	@$(BIN)/pytest -n 2 --dist loadscope $(PYTEST_ARGUMENTS)
+
+.PHONY: chaos
+chaos: setup ## Kill every part under load, 10,000 requests a phase; about six minutes.
+	@EVERSHELF_TEST_REQUESTS=10000 $(BIN)/pytest -s tests/system
+
+.PHONY: check
+check: setup ## Run the static checks: lint, format, types, rooms, API documents, locks.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/evershelf openapi --check
+	$(BIN)/python requirements/check.py
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv with everything; quick when nothing changed.
+
+$(STAMP): pyproject.toml requirements/dev.txt requirements/build.txt requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/build.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+.PHONY: format
+format: setup ## Format the code and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: openapi
+openapi: setup ## Write the API documents that the code describes.
+	$(BIN)/evershelf openapi --write
+
+# uv.lock names registries, so it stays out of git; the exported files hold versions and hashes only.
+.PHONY: lock
+lock: setup ## Resolve the dependencies anew and write requirements/*.txt.
+	$(BIN)/uv lock --quiet --upgrade
+	@for image in $(IMAGES); do $(MAKE) --no-print-directory export FILE=$$image ARGUMENTS="--no-default-groups --extra $$image"; done
+	@$(MAKE) --no-print-directory export FILE=dev ARGUMENTS="--all-extras --group dev"
+	@echo editables | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate --output-file requirements/build.txt
+
+.PHONY: export
+export:
+	$(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --format requirements-txt $(ARGUMENTS) --output-file requirements/$(FILE).txt
+
+.PHONY: clean
+clean: ## Remove what tools left behind; data of installations stays.
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
