@@ -1,0 +1,28 @@
+"""API keys: who may call, and for what."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Scope(StrEnum):
+    """What a key allows."""
+
+    RECOMMEND = "recommend"
+    EVENTS = "events"
+    CATALOG = "catalog"
+    ADMIN = "admin"
+
+
+class StoredKey(BaseModel):
+    """A key as kept: never the key itself, only its keyed hash."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key_id: str
+    name: str
+    digest: str  # hex of BLAKE2b-256 over the secret part, keyed with the installation's key secret
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    revoked_at: datetime | None = None

@@ -1,0 +1,121 @@
+"""Manifests: what a version in the registry consists of, where it came from, and how to serve it."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evershelf.contracts.events import EventType
+
+MANIFEST_NAME = "manifest.json"
+MODEL_NAME = "model.safetensors"
+ITEMS_NAME = "items.json"
+SNAPSHOT_NAME = "snapshot.safetensors"
+
+
+class ArtifactFile(BaseModel):
+    """One file of a version. A file whose size or hash differs is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    size_bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class DataWindow(BaseModel):
+    """The events a version was made from: `since` <= occurred_at < `until`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    since: datetime
+    until: datetime
+    events: int
+    users: int
+    items: int
+    sha256: str
+
+
+class GateCheck(BaseModel):
+    """One line of the promotion gate's checklist."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class ServingComponent(BaseModel):
+    """One item-item matrix of a model: tensors `<name>.indptr|indices|weights`, rows are history items.
+
+    An interaction counts weight * 0.5**(rank / half_life_events) * 0.5**(age_days / half_life_days); a half-life of
+    None leaves that factor out. Ages count back from the newest interaction of the history, so that one who returns
+    after a year is still known.
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    half_life_events: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    half_life_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class ServingConfig(BaseModel):
+    """How to turn a history into scores: see models.recommender for the formula."""
+
+    model_config = ConfigDict(frozen=True)
+
+    components: Annotated[tuple[ServingComponent, ...], Field(min_length=1, max_length=8)]
+    event_weights: dict[EventType, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
+    # Fewer known history items than this, and the model says that it is not confident.
+    evidence_items_min: Annotated[int, Field(ge=1)] = 1
+
+
+class ModelManifest(BaseModel):
+    """A model version: immutable, hashed, reproducible from what stands here."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    format: Literal[1] = 1
+    kind: Literal["model"] = "model"
+    version: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+    created_at: datetime
+    code_version: str
+    seed: int
+    algorithm: str
+    parameters: dict[str, float | int | str | bool | None]
+    data: DataWindow
+    items: int
+    serving: ServingConfig
+    metrics: dict[str, float]
+    gate: tuple[GateCheck, ...]
+    files: tuple[ArtifactFile, ...]
+
+
+class SnapshotManifest(BaseModel):
+    """A snapshot version: the whole of what the baseline needs, as of one change sequence of the catalog."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
+    kind: Literal["snapshot"] = "snapshot"
+    version: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+    created_at: datetime
+    code_version: str
+    items: int
+    catalog_sequence: int
+    files: tuple[ArtifactFile, ...]
+
+
+class AliasPointer(BaseModel):
+    """Where an alias points. `sequence` counts its moves; a move must name the sequence it replaces."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    sequence: int
+    moved_at: datetime
+    moved_by: str
+    reason: str
