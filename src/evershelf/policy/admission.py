@@ -1,0 +1,48 @@
+"""Admission: how long an answer may take, and whether the model is asked at all."""
+
+from collections.abc import Mapping
+
+from evershelf.contracts.placements import DEADLINE_MS_MAX, DEADLINE_MS_MIN
+from evershelf.contracts.recommendations import Reason, Source
+from evershelf.policy.ladder import Query
+
+# How callers and proxies say how long they wait, in order of precedence.
+DEADLINE_HEADER = "x-request-deadline-ms"
+_GRPC_HEADER = "grpc-timeout"
+_ENVOY_HEADER = "x-envoy-expected-rq-timeout-ms"
+_GRPC_UNIT_MS = {"H": 3_600_000.0, "M": 60_000.0, "S": 1_000.0, "m": 1.0, "u": 0.001, "n": 0.000_001}
+
+
+def deadline_ms(headers: Mapping[str, str], default_ms: int) -> int:
+    """The budget of a request: the first readable header, else the placement's; clamped to 20..2000 ms."""
+    asked = _plain_ms(headers.get(DEADLINE_HEADER))
+    if asked is None:
+        asked = _grpc_ms(headers.get(_GRPC_HEADER))
+    if asked is None:
+        asked = _plain_ms(headers.get(_ENVOY_HEADER))
+    wanted = float(default_ms) if asked is None else asked
+    return int(min(max(wanted, DEADLINE_MS_MIN), DEADLINE_MS_MAX))
+
+
+def refusal(
+    query: Query, *, remaining_ms: float, budget_ms_min: float, in_flight: int, in_flight_max: int
+) -> Reason | None:
+    """Why the model is not asked for this request, or None: it is."""
+    if Source.MODEL not in query.ladder:
+        return Reason.NOT_IN_LADDER
+    if in_flight >= in_flight_max:
+        return Reason.OVERLOADED
+    return Reason.BUDGET_TOO_SMALL if remaining_ms < budget_ms_min else None
+
+
+def _plain_ms(value: str | None) -> float | None:
+    """Digits only: a header that is not a plain number of milliseconds is as good as none."""
+    return float(value) if value is not None and value.isascii() and value.isdigit() and len(value) <= 9 else None
+
+
+def _grpc_ms(value: str | None) -> float | None:
+    """`grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Timeout")."""
+    if not value or value[-1] not in _GRPC_UNIT_MS:
+        return None
+    digits = _plain_ms(value[:-1])
+    return None if digits is None else digits * _GRPC_UNIT_MS[value[-1]]

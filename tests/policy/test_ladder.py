@@ -1,0 +1,79 @@
+"""The ladder's promise: min(k, eligible) distinct, eligible items, deterministic, each saying why."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evershelf.contracts.recommendations import Reason, Source
+from evershelf.policy.ladder import baseline
+from tests.policy.fake_shelf import FakeShelf, ask
+
+SHOP = FakeShelf(
+    catalog={"mug": ("kitchen",), "pan": ("kitchen",), "lamp": ("living",), "sofa": ("living",)},
+    popular_list=[("lamp", 9.0), ("mug", 5.0)],
+    related_table={"mug": [("pan", 0.8), ("lamp", 0.2)], "sofa": [("lamp", 0.9)]},
+    category_table={"kitchen": [("mug", 5.0), ("pan", 1.0)], "living": [("lamp", 9.0)]},
+    static_list=[("sofa", 1.0)],
+)
+
+
+def test_an_unknown_visitor_gets_what_is_popular_filled_from_the_static_list():
+    candidates, tried = baseline(SHOP, ask(k=3))
+    assert [candidate.item_id for candidate in candidates] == ["lamp", "mug", "sofa"]
+    assert [(step.source, step.outcome) for step in tried] == [
+        (Source.RELATED, Reason.NOTHING_TO_OFFER),
+        (Source.POPULAR_IN_CATEGORY, Reason.NOTHING_TO_OFFER),
+        (Source.POPULAR, Reason.POPULAR),
+        (Source.STATIC, Reason.STATIC),
+    ]
+
+
+def test_a_history_is_answered_with_related_items_that_name_their_cause():
+    candidates, _ = baseline(SHOP, ask(k=2, history=("mug", "sofa")))
+    # pan: .8 from the newest seed; lamp: .2 from it and half of .9 from the one before.
+    assert [(candidate.item_id, candidate.source) for candidate in candidates] == [
+        ("pan", Source.RELATED),
+        ("lamp", Source.RELATED),
+    ]
+    assert candidates[0].because == (("mug", 1.0),)
+    assert [item_id for item_id, _ in candidates[1].because] == ["sofa", "mug"]
+    assert sum(share for _, share in candidates[1].because) == 1.0
+
+
+def test_the_items_on_the_page_count_before_the_history():
+    candidates, _ = baseline(SHOP, ask(k=1, history=("sofa",), context_items=("mug",)))
+    assert (candidates[0].item_id, candidates[0].reason) == ("pan", Reason.CONTEXTUAL)
+
+
+def test_a_category_is_kept_on_every_rung():
+    candidates, _ = baseline(SHOP, ask(k=4, category="kitchen", history=("sofa",)))
+    assert {candidate.item_id for candidate in candidates} == {"mug", "pan"}
+
+
+def test_the_favourite_category_comes_from_the_history():
+    shelf = FakeShelf(catalog=SHOP.catalog, category_table=SHOP.category_table, popular_list=SHOP.popular_list)
+    candidates, _ = baseline(shelf, ask(k=1, history=("mug", "pan", "sofa"), hidden=frozenset({"mug"})))
+    assert (candidates[0].item_id, candidates[0].reason) == ("pan", Reason.FAVOURITE_CATEGORY)
+
+
+def test_an_item_that_no_list_holds_is_still_found_before_the_shelf_has_a_gap():
+    candidates, _ = baseline(FakeShelf(catalog={"only": ()}), ask(k=5))
+    assert [(candidate.item_id, candidate.source) for candidate in candidates] == [("only", Source.STATIC)]
+
+
+IDS = st.sampled_from([f"item-{number}" for number in range(12)])
+LISTS = st.lists(st.tuples(IDS, st.floats(0, 1e6)), max_size=12)
+
+
+@given(
+    catalog=st.sets(IDS), popular=LISTS, related=st.dictionaries(IDS, LISTS), gone=st.frozensets(IDS),
+    history=st.lists(IDS, unique=True), hidden=st.frozensets(IDS), k=st.integers(1, 15),
+)  # fmt: skip
+def test_the_shelf_holds_min_k_eligible_whatever_the_lists_hold(catalog, popular, related, gone, history, hidden, k):
+    """G4: unique, eligible, and as many as there are."""
+    shelf = FakeShelf(dict.fromkeys(catalog, ()), popular_list=popular, related_table=related, gone=gone)
+    query = ask(k=k, history=tuple(history), hidden=hidden)
+    found = [candidate.item_id for candidate in baseline(shelf, query)[0]]
+    eligible = catalog - gone - hidden
+    assert len(found) == len(set(found)) == min(k, len(eligible))
+    assert set(found) <= eligible
+    assert baseline(shelf, query) == baseline(shelf, query)
