@@ -1,0 +1,57 @@
+"""API keys in PostgreSQL: only their keyed hashes are kept."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from evershelf.contracts.keys import Scope, StoredKey
+from evershelf.policy.keys import KEY_PREFIX, key_digest
+from evershelf.storage.audit import write_audit
+from evershelf.storage.postgres import Pool, affected, reading, transaction
+from evershelf.storage.queries import sql
+
+KEYS_MAX = 10_000
+_ID_BYTES = 6
+_SECRET_BYTES = 32
+
+
+def mint_key(secret: bytes, name: str, scopes: Sequence[Scope]) -> tuple[str, StoredKey]:
+    """A new key: its plain text, to be shown once, and what to keep of it; `secret` has 1..64 bytes."""
+    key_id, secret_part = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
+    stored = StoredKey(
+        key_id=key_id,
+        name=name,
+        digest=key_digest(secret, secret_part),
+        scopes=tuple(sorted(set(scopes))),
+        created_at=datetime.now(UTC),
+    )
+    return f"{KEY_PREFIX}_{key_id}_{secret_part}", stored
+
+
+async def create_key(pool: Pool, key: StoredKey, *, actor: str) -> None:
+    """Keeps a minted key and writes the audit row."""
+    scopes = [scope.value for scope in key.scopes]
+    async with transaction(pool) as connection:
+        await connection.execute(sql("keys.create"), key.key_id, key.name, key.digest, scopes, key.created_at)
+        await write_audit(
+            connection,
+            actor=actor,
+            action="key.create",
+            subject=key.key_id,
+            detail={"name": key.name, "scopes": [*scopes]},
+        )
+
+
+async def revoke_key(pool: Pool, key_id: str, *, actor: str) -> bool:
+    """Revokes the key and writes the audit row; False where there is none or it already was."""
+    async with transaction(pool) as connection:
+        done = affected(await connection.execute(sql("keys.revoke"), key_id)) == 1
+        if done:
+            await write_audit(connection, actor=actor, action="key.revoke", subject=key_id, detail={})
+    return done
+
+
+async def list_keys(pool: Pool) -> list[StoredKey]:
+    """All keys (at most KEYS_MAX), revoked ones too, oldest first."""
+    async with reading(pool) as connection:
+        return [StoredKey.model_validate(dict(row)) for row in await connection.fetch(sql("keys.list"), KEYS_MAX)]

@@ -1,0 +1,1 @@
+"""Migrations: one plain SQL file a version, put in order by Alembic."""

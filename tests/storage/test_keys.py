@@ -1,0 +1,98 @@
+"""Keys are kept as keyed hashes only; placements and decisions come back as written."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from evershelf.contracts.keys import Scope
+from evershelf.contracts.placements import Placement
+from evershelf.contracts.recommendations import Reason, Source
+from evershelf.policy.keys import key_digest, parse_key
+from evershelf.storage.audit import list_audit
+from evershelf.storage.decisions import Decision, get_decision, store_decisions
+from evershelf.storage.keys import create_key, list_keys, mint_key, revoke_key
+from evershelf.storage.placements import list_placements, put_placement
+from evershelf.storage.postgres import Pool
+
+SECRET = b"k" * 32
+
+
+async def test_a_minted_key_verifies_and_is_not_kept(pool: Pool):
+    # Promise: the plain key verifies against what is stored, and stands in no table.
+    plain, stored = mint_key(SECRET, "shop", [Scope.RECOMMEND, Scope.EVENTS])
+    await create_key(pool, stored, actor="ann")
+    assert await list_keys(pool) == [stored]
+    parsed = parse_key(plain)
+    assert parsed is not None
+    assert (parsed.key_id, key_digest(SECRET, parsed.secret_part)) == (stored.key_id, stored.digest)
+    assert key_digest(b"another secret", parsed.secret_part) != stored.digest
+    assert parsed.secret_part not in repr([parsed, stored, await list_keys(pool), await list_audit(pool)])
+
+
+async def test_a_revoked_key_stays_listed_as_revoked(pool: Pool):
+    # Promise: revoking works once, is audited, and leaves the row as evidence.
+    _, stored = mint_key(SECRET, "shop", [Scope.ADMIN])
+    await create_key(pool, stored, actor="ann")
+    assert await revoke_key(pool, stored.key_id, actor="bob")
+    assert not await revoke_key(pool, stored.key_id, actor="bob")
+    assert (await list_keys(pool))[0].revoked_at is not None
+    assert [entry.action for entry in await list_audit(pool)] == ["key.revoke", "key.create"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "evs",
+        "evs__" + "x" * 43,
+        "evs_ABC_" + "x" * 43,
+        "evs_abc_short",
+        "evs_abc_" + "x" * 500,
+        "evs_abc_" + "é" * 43,
+    ],
+)
+def test_text_of_another_shape_is_no_key(text):
+    # Promise: parse_key answers None and never raises.
+    assert parse_key(text) is None
+
+
+@pytest.mark.parametrize("secret", [b"", b"k" * 65])
+def test_a_secret_of_the_wrong_length_is_an_error(secret):
+    # Promise: no silent truncation, and never an unkeyed hash.
+    with pytest.raises(ValueError, match=r"1\.\.64"):
+        key_digest(secret, "x")
+
+
+async def test_a_placement_is_replaced_and_audited(pool: Pool):
+    # Promise: writing a placement replaces it whole.
+    wanted = Placement(name="home", k=3, deadline_ms=50)
+    await put_placement(pool, wanted, actor="ann")
+    assert wanted in await list_placements(pool)
+    assert [(entry.action, entry.subject) for entry in await list_audit(pool)] == [("placement.put", "home")]
+
+
+async def test_decisions_are_stored_once_and_come_back(pool: Pool):
+    # Promise: storing is idempotent, across months; a decision reads back as it was.
+    decisions = [decision(month) for month in (1, 2, 3)]
+    assert await store_decisions(pool, decisions) == 3
+    assert await store_decisions(pool, decisions) == 0
+    assert await get_decision(pool, decisions[1].recommendation_id) == decisions[1]
+    assert await get_decision(pool, uuid4()) is None
+
+
+def decision(month: int) -> Decision:
+    return Decision(
+        recommendation_id=uuid4(),
+        decided_at=datetime(2026, month, 28, 23, 59, 59, 999999, tzinfo=UTC),
+        placement="home",
+        user_id="u",
+        session_id=None,
+        source=Source.MODEL,
+        reason=Reason.PERSONALIZED,
+        degraded=False,
+        model_version="m-1",
+        snapshot_version="s-1",
+        item_ids=("a", 'b"', "c,d"),
+        record={"attempts": [{"source": "model"}], "elapsed_ms": 1.25},
+    )
