@@ -1,0 +1,1 @@
+"""Immutable model and snapshot versions, and the aliases that name them."""
