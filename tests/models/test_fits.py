@@ -1,0 +1,120 @@
+"""What each algorithm learns, checked against its formula on data small enough to do by hand."""
+
+import numpy as np
+import pytest
+
+from evershelf.contracts.events import EventType
+from evershelf.contracts.manifest import ServingComponent, ServingConfig
+from evershelf.models.co_visitation import CoVisitationConfig, fit_co_visitation
+from evershelf.models.ease import EaseConfig, fit_ease
+from evershelf.models.interactions import EVENT_CODES, EVENT_TYPES, Interactions
+from evershelf.models.item_knn import ItemKnnConfig, fit_item_knn
+from evershelf.models.popularity import category_prefixes, fit_popularity, top_items
+from evershelf.models.pruning import strongest
+from evershelf.models.related import blended_rows, first_known, translated_rows
+
+EVEN = np.ones(len(EVENT_TYPES))
+
+
+def interactions(*rows, items):
+    users, columns, days = zip(*rows, strict=True)
+    kinds = np.full(len(rows), EVENT_CODES[EventType.VIEW_ITEM], np.int8)
+    return Interactions.ordered(
+        np.array(users, np.int32), np.array(columns, np.int32), np.array(days, float), kinds,
+        user_count=max(users) + 1, item_count=items,
+    )  # fmt: skip
+
+
+def dense(rows):
+    matrix = np.zeros((rows.items, rows.items))
+    for row in range(rows.items):
+        part = slice(rows.indptr[row], rows.indptr[row + 1])
+        matrix[row, rows.indices[part]] = rows.weights[part]
+    return matrix
+
+
+@pytest.fixture
+def random_interactions():
+    random = np.random.default_rng(11)
+    rows = [(int(random.integers(60)), int(random.integers(12)), float(random.random() * 30)) for _ in range(500)]
+    return interactions(*rows, items=12)
+
+
+def test_ease_is_the_closed_form(random_interactions):
+    """Promise: B = -P[i, j] / P[j, j] with P = (X'X + lambda I)^-1, its negative part cut off."""
+    found = dense(
+        fit_ease(random_interactions, EaseConfig(regularisation=5.0, user_damping=0.0), now_days=30, kind_weights=EVEN)
+    )
+    seen = random_interactions.user_items(np.ones(len(random_interactions))).toarray()
+    precision = np.linalg.inv(seen.T @ seen + 5.0 * np.eye(12))
+    expected = -precision / np.diag(precision)
+    np.fill_diagonal(expected, 0.0)
+    np.testing.assert_allclose(found, np.maximum(expected, 0), atol=1e-5)
+
+
+def test_ease_leaves_items_without_interactions_without_rows():
+    """Promise: an unseen item neither recommends nor is recommended, and no division fails."""
+    known = interactions((0, 0, 1), (0, 2, 2), (1, 0, 1), (1, 2, 3), items=4)
+    lengths = fit_ease(known, EaseConfig(regularisation=1.0), now_days=3, kind_weights=EVEN).lengths()
+    assert lengths.tolist() == [1, 0, 1, 0]
+    nobody = known.between(99, 100)
+    assert len(fit_ease(nobody, EaseConfig(), now_days=3, kind_weights=EVEN).weights) == 0
+
+
+def test_co_visitation_counts_pairs_by_distance_and_direction():
+    """Promise: 0, 1, 2 in a row gives 0.8 a step forward, 0.64 two steps, and the backward share of each."""
+    config = CoVisitationConfig(backward=0.5, alpha=0, source_alpha=0)
+    found = dense(
+        fit_co_visitation(
+            interactions((0, 0, 1), (0, 1, 2), (0, 1, 3), (0, 2, 4), items=3), config, now_days=4, kind_weights=EVEN
+        )
+    )
+    np.testing.assert_allclose(found, [[0, 0.8, 0.64], [0.4, 0, 0.8], [0.32, 0.4, 0]], rtol=1e-6)
+
+
+def test_co_visitation_keeps_users_apart():
+    """Promise: the last item of one user and the first of the next are no pair."""
+    found = fit_co_visitation(
+        interactions((0, 0, 1), (1, 1, 2), items=2), CoVisitationConfig(), now_days=2, kind_weights=EVEN
+    )
+    assert len(found.weights) == 0
+
+
+def test_neighbours_are_cosines_when_nothing_is_shrunk(random_interactions):
+    """Promise: without shrinkage and damping the weights are cosines of user columns."""
+    config = ItemKnnConfig(shrinkage=0.0, user_damping=0.0)
+    found = dense(fit_item_knn(random_interactions, config, now_days=30, kind_weights=EVEN))
+    seen = random_interactions.user_items(np.ones(len(random_interactions))).toarray()
+    gram = seen.T @ seen
+    expected = gram / np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_popularity_counts_users_and_lets_old_interest_fade():
+    """Promise: a user counts once, by his newest interaction; a half-life ago counts half."""
+    seen = interactions((0, 0, 0), (0, 0, 10), (1, 0, 10), (2, 1, 3), items=3)
+    found = fit_popularity(seen, now_days=10, half_life_days=7, kind_weights=EVEN)
+    np.testing.assert_allclose(found, [2.0, 0.5, 0.0])
+    assert top_items(np.array([1.0, 3.0, 3.0, 0.0]), np.array([0, 1, 2, 3]), 3).tolist() == [1, 2, 0]
+    assert category_prefixes("home/kitchen/mugs") == ["home", "home/kitchen", "home/kitchen/mugs"]
+
+
+def test_pruning_keeps_the_strongest_and_breaks_ties_by_column():
+    """Promise: the largest weights a row, none on the diagonal, none that is not positive."""
+    owners, columns = np.array([0, 0, 0, 0, 1, 1]), np.array([3, 2, 1, 0, 0, 2])
+    rows = strongest(owners, columns, np.array([1.0, 1.0, 2.0, 9.0, -1.0, 0.0]), items=4, per_row=2)
+    assert rows.indptr.tolist() == [0, 2, 2, 2, 2]
+    assert rows.indices.tolist() == [1, 2]
+
+
+def test_related_items_blend_components_and_fall_back_row_by_row():
+    """Promise: weights add up over components; an item the model does not know takes the next source's row."""
+    first = strongest(np.array([0, 0]), np.array([1, 2]), np.array([1.0, 0.5]), items=3, per_row=9)
+    second = strongest(np.array([0, 1]), np.array([2, 2]), np.array([2.0, 4.0]), items=3, per_row=9)
+    parts = (ServingComponent(name="a", weight=1.0), ServingComponent(name="b", weight=0.5))
+    blended = blended_rows({"a": first, "b": second}, ServingConfig(components=parts, event_weights={}))
+    np.testing.assert_allclose(dense(blended), [[0, 1, 1.5], [0, 0, 2], [0, 0, 0]])
+    np.testing.assert_allclose(dense(first_known([first, second])), [[0, 1, 0.5], [0, 0, 1], [0, 0, 0]])
+    moved = translated_rows(first, np.array([1, -1, 0]), 2)
+    np.testing.assert_allclose(dense(moved), [[0, 0], [0.5, 0]])
