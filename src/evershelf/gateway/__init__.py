@@ -1,0 +1,1 @@
+"""The only public API and the reliability boundary."""

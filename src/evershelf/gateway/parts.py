@@ -1,0 +1,61 @@
+"""What one gateway process is made of: built once in create_app, found by routes on `app.state.parts`."""
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+
+from evershelf.contracts.health import DependencyState
+from evershelf.gateway.database import DatabaseLink
+from evershelf.gateway.decisions import DecisionLog
+from evershelf.gateway.history import HistoryCache
+from evershelf.gateway.inference_client import InferenceClient
+from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.shipper import Shipper
+from evershelf.gateway.snapshot import SnapshotHolder
+from evershelf.gateway.spool import Spool
+from evershelf.gateway.telemetry import Telemetry
+from evershelf.policy.breaker import State
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All parts of a gateway, in the order in which they start; they stop in reverse."""
+
+    settings: GatewaySettings
+    telemetry: Telemetry
+    database: DatabaseLink
+    snapshots: SnapshotHolder
+    mirror: Mirror
+    history: HistoryCache
+    spool: Spool
+    shipper: Shipper
+    inference: InferenceClient
+    decisions: DecisionLog
+
+
+def figures(parts: Parts) -> dict[str, float]:
+    """What the parts know at this moment, by metric name; see telemetry.GAUGES."""
+    shelf, counts = parts.snapshots.current, parts.spool.counts()
+    return {
+        "evershelf_database_up": parts.database.state is DependencyState.UP,
+        "evershelf_snapshot_age_seconds": max(0.0, time.time() - shelf.created_at_s),
+        "evershelf_snapshot_items": len(shelf),
+        "evershelf_spool_events_accepted": counts.accepted,
+        "evershelf_spool_events_stored": counts.stored,
+        "evershelf_spool_events_dead": counts.dead,
+        "evershelf_spool_events_pending": counts.pending,
+        "evershelf_spool_quarantined": parts.spool.quarantined,
+        "evershelf_spool_failures": parts.spool.failures,
+        "evershelf_shipping_failures_in_a_row": parts.shipper.failures_in_a_row,
+        "evershelf_decisions_dropped": parts.spool.decisions_dropped,
+        "evershelf_inference_in_flight": parts.inference.in_flight,
+        "evershelf_inference_circuit_closed": parts.inference.circuit is State.CLOSED,
+    }
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the process that answers `request`."""
+    return cast("Parts", request.app.state.parts)  # Starlette's state is untyped

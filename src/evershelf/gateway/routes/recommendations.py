@@ -1,0 +1,63 @@
+"""Recommendations over HTTP: read the request, fix its deadline, answer."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from evershelf.contracts.identifiers import CategoryPath, ItemId
+from evershelf.contracts.keys import Scope
+from evershelf.contracts.problems import ProblemType
+from evershelf.contracts.recommendations import K_MAX, Recommendation, RecommendationRequest
+from evershelf.gateway.auth import require
+from evershelf.gateway.parts import parts_of
+from evershelf.gateway.problems import ProblemError
+from evershelf.gateway.recommend import Ask, recommend
+from evershelf.policy.admission import deadline_ms
+
+router = APIRouter(tags=["recommendations"], dependencies=[Depends(require(Scope.RECOMMEND))])
+Wanted = Annotated[int | None, Query(ge=1, le=K_MAX)]
+_ANSWERS: dict[int | str, dict[str, Any]] = {  # Any: FastAPI's own type for free-form OpenAPI
+    200: {"model": Recommendation, "description": "A valid, explained list. Never late, never an error."}
+}
+
+
+@router.get("/v1/recommendations", responses=_ANSWERS, response_class=Response)
+async def get_recommendations(http: Request, request: Annotated[RecommendationRequest, Query()]) -> Response:
+    """What to show here, for this user, now."""
+    return await _answered(http, request)
+
+
+@router.post("/v1/recommendations", responses=_ANSWERS, response_class=Response)
+async def post_recommendations(http: Request, request: RecommendationRequest) -> Response:
+    """The same question as GET, for long lists of context or excluded items."""
+    return await _answered(http, request)
+
+
+@router.get("/v1/items/{item_id}/related", responses=_ANSWERS, response_class=Response)
+async def get_related(http: Request, item_id: Annotated[ItemId, Path()], k: Wanted = None) -> Response:
+    """Items that go with this one: the placement `item-page` without a user."""
+    if not parts_of(http).snapshots.current.knows(item_id):
+        raise ProblemError(ProblemType.UNKNOWN_ITEM, f"The catalog has no item {item_id!r}.")
+    return await _answered(http, RecommendationRequest(placement="item-page", context_items=(item_id,), k=k))
+
+
+@router.get("/v1/popular", responses=_ANSWERS, response_class=Response)
+async def get_popular(http: Request, category: CategoryPath | None = None, k: Wanted = None) -> Response:
+    """What is popular now: the placement `popular`, the same list for everybody."""
+    placement = "popular" if category is None else "popular-in-category"
+    return await _answered(http, RecommendationRequest(placement=placement, category=category, k=k))
+
+
+async def _answered(http: Request, request: RecommendationRequest) -> Response:
+    began_s = time.monotonic()
+    parts = parts_of(http)
+    placement = parts.mirror.placements.get(request.placement)
+    if placement is None:
+        known = ", ".join(sorted(parts.mirror.placements))
+        raise ProblemError(
+            ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
+        )
+    budget_ms = deadline_ms(http.headers, placement.deadline_ms)
+    body = await recommend(parts, Ask(request, placement, budget_ms, began_s, parts.snapshots.current))
+    return Response(body, media_type="application/json")

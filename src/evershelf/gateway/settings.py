@@ -1,0 +1,73 @@
+"""The gateway's settings: every limit of the reliability boundary, with its unit in its name."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from evershelf.contracts.settings import Settings
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _hex_secret(secret: SecretStr) -> SecretStr:
+    """Refuses at start what would fail at every request: BLAKE2b takes keys of at most 64 bytes."""
+    try:
+        length_bytes = len(bytes.fromhex(secret.get_secret_value()))
+    except ValueError:
+        length_bytes = 0
+    if not 16 <= length_bytes <= 64:
+        raise ValueError(
+            "the key secret must be 16 to 64 bytes in hexadecimal digits, such as `openssl rand -hex 32` makes"
+        )
+    return secret
+
+
+class GatewaySettings(Settings):
+    """Settings of one gateway process. Only `key_secret` has no default: without it no key could be verified."""
+
+    gateway_host: str = "127.0.0.1"
+    gateway_port: Port = 8080
+    gateway_data_dir: Path = Path("gateway-data")
+    gateway_body_bytes_max: Annotated[int, Field(ge=1_024)] = 64 * 1_024
+    gateway_batch_body_bytes_max: Annotated[int, Field(ge=1_024)] = 1_024 * 1_024
+    gateway_body_s_max: Annotated[float, Field(gt=0)] = 10.0
+    gateway_grace_s: Annotated[int, Field(ge=1)] = 10
+
+    key_secret: Annotated[
+        SecretStr, AfterValidator(_hex_secret)
+    ]  # hex, 16 to 64 bytes; shared by all gateways and the command line of an installation
+    registry: Path = Path("registry")
+
+    inference_url: str = "http://127.0.0.1:8081"
+    gateway_inference_concurrency_max: Annotated[int, Field(ge=1)] = 64
+    gateway_inference_reply_bytes_max: Annotated[int, Field(ge=1_024)] = 512 * 1_024
+    gateway_inference_budget_ms_min: Annotated[int, Field(ge=1)] = 5
+    # A deadline missed with at least this much left for inference counts as its failure, with less only as slowness.
+    gateway_inference_patience_ms: Annotated[int, Field(ge=1)] = 50
+    gateway_inference_probe_ms: Annotated[int, Field(ge=1)] = 500
+    # What composing and sending an answer takes; the model branch must be done this long before the deadline.
+    gateway_answer_reserve_ms: Annotated[int, Field(ge=0)] = 5
+
+    database_url: SecretStr | None = None
+    gateway_database_pool_max: Annotated[int, Field(ge=1)] = 8
+    gateway_database_timeout_ms: Annotated[int, Field(ge=10)] = 2_000
+
+    gateway_history_users_max: Annotated[int, Field(ge=1)] = 50_000
+    gateway_history_interactions_max: Annotated[int, Field(ge=1, le=200)] = 100
+    gateway_history_age_s_max: Annotated[int, Field(ge=1)] = 300
+
+    gateway_mirror_poll_s: Annotated[float, Field(gt=0)] = 1.0
+    gateway_snapshot_poll_s: Annotated[float, Field(gt=0)] = 2.0
+    gateway_snapshots_kept: Annotated[int, Field(ge=1)] = 3
+
+    gateway_spool_events_max: Annotated[int, Field(ge=1)] = 5_000_000
+    gateway_spool_queue_max: Annotated[int, Field(ge=1)] = 10_000
+    gateway_spool_commit_events_max: Annotated[int, Field(ge=1)] = 1_024
+    gateway_spool_remember_s: Annotated[int, Field(ge=1)] = 7 * 86_400
+    gateway_ship_batch_max: Annotated[int, Field(ge=1)] = 1_000
+    gateway_ship_attempts_max: Annotated[int, Field(ge=1)] = 5
+    gateway_ship_backoff_s_max: Annotated[float, Field(gt=0)] = 30.0
+
+    gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 10_000
+    gateway_decisions_share: Annotated[float, Field(ge=0, le=1)] = 1.0

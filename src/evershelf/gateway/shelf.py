@@ -1,0 +1,264 @@
+"""The shelf: one snapshot in memory with the item changes since, answering the ladder's questions without I/O."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from typing import TypeVar
+
+from evershelf.contracts.catalog import ItemState
+from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
+from evershelf.registry.artifact import ArtifactRefused, Refusal
+from evershelf.registry.tensors import Tensors, open_tensors
+
+NO_SNAPSHOT = "none"
+# Entries looked at in one go while loading: a longer stretch of C code would hold up the event loop.
+_STRETCH = 10_000
+
+Scored = tuple[str, float]
+T = TypeVar("T", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An item as it stands since the snapshot was built; `body` is None when it may not be shown at all."""
+
+    body: bytes | None
+    expires_at_s: float
+    categories: tuple[str, ...]
+    change_sequence: int
+
+
+class Shelf:
+    """Never changes once it is in use: a request that holds it sees one consistent catalog until it is answered."""
+
+    def __init__(self, tensors: Tensors | None, *, version: str, created_at_s: float, catalog_sequence: int) -> None:
+        self.version = version
+        self.created_at_s = created_at_s
+        self.catalog_sequence = catalog_sequence
+        self.changes: Mapping[str, Changed] = {}
+        self._shown_since: Sequence[str] = ()
+        self._columns = _Columns(tensors) if tensors is not None else _Columns.empty()
+        self._popular = self._columns.scored("popular", 0, len(self._columns.popular_indices))
+        self._static = [(self._columns.ids[item], 1.0) for item in self._columns.static_indices]
+
+    def with_changes(self, changes: Mapping[str, Changed]) -> "Shelf":
+        """The same snapshot under other changes; this shelf stays as it is."""
+        other = copy.copy(self)  # shares the columns
+        other.changes = changes
+        other._shown_since = sorted(  # noqa: SLF001 - our own class
+            item_id for item_id, change in changes.items() if change.body is not None
+        )
+        return other
+
+    def knows(self, item_id: str) -> bool:
+        """Whether the catalog has the item, eligible or not."""
+        return item_id in self._columns.position or item_id in self.changes
+
+    def eligible(self, item_id: str, now_s: float) -> bool:
+        """Whether the item may be shown at `now_s`; what is unknown may not."""
+        if (changed := self.changes.get(item_id)) is not None:
+            return changed.body is not None and not 0 < changed.expires_at_s <= now_s
+        if (position := self._columns.position.get(item_id)) is None:
+            return False
+        return bool(self._columns.available[position]) and not 0 < self._columns.expires_at[position] <= now_s
+
+    def body(self, item_id: str) -> bytes:
+        """The item's JSON, encoded when it was stored. Raises KeyError for an item that is not known."""
+        if (changed := self.changes.get(item_id)) is not None and changed.body is not None:
+            return changed.body
+        return self._columns.body(self._columns.position[item_id])
+
+    def categories_of(self, item_id: str) -> Sequence[str]:
+        """The item's category paths and all their prefixes, its first path first."""
+        if (changed := self.changes.get(item_id)) is not None:
+            return changed.categories
+        position = self._columns.position.get(item_id)
+        return () if position is None else self._columns.categories_of(position)
+
+    def related(self, item_id: str) -> Sequence[Scored]:
+        """Items related to this one, best first."""
+        return self._columns.row("related", self._columns.position.get(item_id))
+
+    def popular(self) -> Sequence[Scored]:
+        """The most popular items, best first."""
+        return self._popular
+
+    def popular_in(self, category: str) -> Sequence[Scored]:
+        """The most popular items of a category path and what lies below it, best first."""
+        return self._columns.row("category_popular", self._columns.category_position.get(category))
+
+    def static(self) -> Sequence[Scored]:
+        """The all-time list, which changes least."""
+        return self._static
+
+    def everything(self, category: str | None) -> Iterator[str]:
+        """Every item (of `category`) that may be shown, in a fixed order: the snapshot's, then what came since.
+
+        What the snapshot says is unavailable is left out beforehand: a walk over it would cost every request anew.
+        """
+        if category is None:
+            yield from self._columns.open
+            yield from self._shown_since
+        else:
+            yield from self._columns.members(category)
+            yield from (item_id for item_id in self._shown_since if category in self.changes[item_id].categories)
+
+    def __len__(self) -> int:
+        return len(self._columns.ids)
+
+
+def load_shelf(folder: Path, manifest: SnapshotManifest) -> Shelf:
+    """The shelf of a verified snapshot folder. Raises ArtifactRefused when its columns do not agree with each other."""
+    try:
+        return Shelf(
+            open_tensors(folder / SNAPSHOT_NAME),
+            version=manifest.version,
+            created_at_s=manifest.created_at.timestamp(),
+            catalog_sequence=manifest.catalog_sequence,
+        )
+    except (IndexError, UnicodeDecodeError) as error:
+        raise ArtifactRefused(Refusal.TENSORS, f"the columns of {manifest.version} do not agree: {error}") from error
+
+
+def empty_shelf(now_s: float) -> Shelf:
+    """What a new installation starts from: no snapshot yet, only the changes that PostgreSQL tells."""
+    return Shelf(None, version=NO_SNAPSHOT, created_at_s=now_s, catalog_sequence=0)
+
+
+def changed(state: ItemState) -> Changed:
+    """How a change of the catalog looks on the shelf."""
+    shown = state.item.available and not state.suppressed and not state.deleted
+    return Changed(
+        body=state.item.model_dump_json(exclude_defaults=True).encode() if shown else None,
+        expires_at_s=_epoch_s(state.item.expires_at),
+        categories=tuple(dict.fromkeys((*state.item.categories, *_prefixes(state.item.categories)))),
+        change_sequence=state.change_sequence,
+    )
+
+
+def _prefixes(categories: Sequence[str]) -> Iterator[str]:
+    for path in categories:
+        parts = path.split("/")
+        yield from ("/".join(parts[:length]) for length in range(1, len(parts)))
+
+
+def _epoch_s(moment: datetime | None) -> float:
+    return moment.timestamp() if moment is not None else 0.0
+
+
+class _Columns:
+    """The snapshot's tensors by name, with the two look-up tables that the ladder needs."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors = tensors
+        self.ids = _texts(tensors, "item_ids")
+        self.position = {item_id: position for position, item_id in enumerate(self.ids)}
+        self._category_names = _texts(tensors, "categories")
+        self.category_position = {name: position for position, name in enumerate(self._category_names)}
+        self.available = _sized(tensors.integers("available"), len(self.ids))
+        self.expires_at = _sized(tensors.integers("expires_at"), len(self.ids))
+        self.popular_indices = _below(tensors.integers("popular_indices"), len(self.ids))
+        self.static_indices = _below(tensors.integers("static_indices"), len(self.ids))
+        self._bodies = bytes(0) if not self.ids else tensors.integers("item_json")
+        self._body_offsets = _sized(
+            _rising(tensors.integers("item_json_offsets"), len(self._bodies)), len(self.ids) + 1
+        )
+        categories = len(self._category_names)
+        self._item_categories = _Rows(tensors, "item_categories", len(self.ids), below=categories, scored=False)
+        self._rows = {
+            "related": _Rows(tensors, "related", len(self.ids), below=len(self.ids), scored=True),
+            "category_popular": _Rows(tensors, "category_popular", categories, below=len(self.ids), scored=True),
+        }
+        self.open = [item_id for item_id, available in zip(self.ids, self.available, strict=True) if available]
+        self._members = self._invert()
+
+    @classmethod
+    def empty(cls) -> "_Columns":
+        columns = cls.__new__(cls)
+        columns.ids, columns.open, columns.position, columns.category_position = [], [], {}, {}
+        columns.popular_indices = columns.static_indices = memoryview(b"")
+        columns._rows, columns._members = {}, {}  # noqa: SLF001 - our own class
+        return columns
+
+    def body(self, position: int) -> bytes:
+        return bytes(self._bodies[self._body_offsets[position] : self._body_offsets[position + 1]])
+
+    def categories_of(self, position: int) -> list[str]:
+        return [self._category_names[index] for index in self._item_categories.indices_of(position)]
+
+    def members(self, category: str) -> Iterator[str]:
+        return (self.ids[position] for position in self._members.get(category, ()))
+
+    def row(self, table: str, position: int | None) -> Sequence[Scored]:
+        if position is None:
+            return ()
+        rows = self._rows[table]
+        return [(self.ids[index], score) for index, score in rows.pairs_of(position)]
+
+    def scored(self, name: str, begin: int, end: int) -> list[Scored]:
+        if begin == end:
+            return []
+        scores = _finite(self._tensors.floats(f"{name}_scores"))
+        return [(self.ids[self.popular_indices[at]], float(scores[at])) for at in range(begin, end)]
+
+    def _invert(self) -> dict[str, list[int]]:
+        members: dict[str, list[int]] = {}
+        for position in filter(self.available.__getitem__, range(len(self.ids))):
+            for category in self.categories_of(position):
+                members.setdefault(category, []).append(position)
+        return members
+
+
+class _Rows:
+    """A table of rows of different lengths (CSR): which indices, and where told how strongly."""
+
+    def __init__(self, tensors: Tensors, name: str, rows: int, *, below: int, scored: bool) -> None:
+        self._indices = _below(tensors.integers(f"{name}_indices"), below)
+        self._indptr = _sized(_rising(tensors.integers(f"{name}_indptr"), len(self._indices)), rows + 1)
+        self._scores = _finite(_sized(tensors.floats(f"{name}_scores"), len(self._indices))) if scored else None
+
+    def indices_of(self, row: int) -> "memoryview[int]":
+        return self._indices[self._indptr[row] : self._indptr[row + 1]]
+
+    def pairs_of(self, row: int) -> Iterator[tuple[int, float]]:
+        begin, end = self._indptr[row], self._indptr[row + 1]
+        return zip(self._indices[begin:end], self._scores[begin:end] if self._scores is not None else (), strict=False)
+
+
+def _texts(tensors: Tensors, name: str) -> list[str]:
+    blob = bytes(tensors.integers(name))
+    offsets = _rising(tensors.integers(f"{name}_offsets"), len(blob)).tolist()
+    return [blob[begin:end].decode() for begin, end in pairwise(offsets)]
+
+
+def _sized(column: "memoryview[T]", length: int) -> "memoryview[T]":
+    if len(column) != length:
+        raise ArtifactRefused(Refusal.TENSORS, f"a column has {len(column)} entries where {length} are due")
+    return column
+
+
+def _rising(bounds: "memoryview[int]", end: int) -> "memoryview[int]":
+    """Bounds of stretches that follow each other from 0 to `end`."""
+    if not bounds or bounds[0] != 0 or bounds[-1] != end or any(left > right for left, right in pairwise(bounds)):
+        raise ArtifactRefused(Refusal.TENSORS, f"bounds do not rise from 0 to {end}")
+    return bounds
+
+
+def _below(indices: "memoryview[int]", limit: int) -> "memoryview[int]":
+    """Indices into something of `limit` entries."""
+    for start in range(0, len(indices), _STRETCH):
+        stretch = indices[start : start + _STRETCH]
+        if min(stretch) < 0 or max(stretch) >= limit:
+            raise ArtifactRefused(Refusal.TENSORS, f"an index is outside of 0..{limit - 1}")
+    return indices
+
+
+def _finite(scores: "memoryview[float]") -> "memoryview[float]":
+    for start in range(0, len(scores), _STRETCH):
+        if not all(map(isfinite, scores[start : start + _STRETCH])):
+            raise ArtifactRefused(Refusal.TENSORS, "a score is not finite")
+    return scores

@@ -1,0 +1,128 @@
+"""Which shelf is in use: follows the registry's `current` snapshot, and never lets go of the last good one."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import structlog
+
+from evershelf.contracts.manifest import SnapshotManifest
+from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.shelf import NO_SNAPSHOT, Shelf, changed, empty_shelf, load_shelf
+from evershelf.gateway.telemetry import Telemetry
+from evershelf.registry.aliases import CURRENT
+from evershelf.registry.artifact import ArtifactRefused, Refusal, read_manifest, verify
+from evershelf.registry.store import DirectoryRegistry, discard
+
+log = structlog.get_logger()
+
+
+class SnapshotHolder:
+    """Holds the shelf in use. `start` takes the newest sound snapshot on this disk; then the registry is followed."""
+
+    def __init__(self, settings: GatewaySettings, mirror: Mirror, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._mirror = mirror
+        self._telemetry = telemetry
+        self._registry = DirectoryRegistry(settings.registry)
+        self._folder = settings.gateway_data_dir / "snapshots"
+        self._refused: set[str] = set()
+        self._last_refusal = ""
+        self._following: asyncio.Task[None] | None = None
+        self.current: Shelf = empty_shelf(time.time())
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether the shelf comes from a snapshot rather than from nothing."""
+        return self.current.version != NO_SNAPSHOT
+
+    async def start(self) -> None:
+        """Adopts the newest sound snapshot on disk, else in the registry, and begins to follow."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._adopt_kept)
+        await self.refresh()
+        self._following = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stops following; the shelf in use stays."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Adopts the registry's current snapshot if it is another and sound; otherwise everything stays as it is."""
+        shelf = await asyncio.to_thread(self._fetch_current)
+        if shelf is not None:
+            self._adopt(shelf)
+            await asyncio.to_thread(self._forget_old)
+
+    def apply_changes(self) -> None:
+        """Lays the mirror's item changes over the shelf; called whenever the mirror has news."""
+        self.current = self._under_changes(self.current)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.gateway_snapshot_poll_s)
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 - the source boundary: no bug may end the following
+                self._telemetry.caught("snapshot", error)
+
+    def _fetch_current(self) -> Shelf | None:
+        version = None
+        try:
+            pointer = self._registry.read_alias("snapshots", CURRENT)
+            if pointer is None or pointer.version == self.current.version or pointer.version in self._refused:
+                return None
+            version = pointer.version
+            return self._load(self._registry.fetch("snapshots", version, self._folder))
+        except (ArtifactRefused, OSError) as error:
+            self._refuse(version, error)
+            return None
+
+    def _adopt_kept(self) -> None:
+        for folder in self._kept():
+            try:
+                self._adopt(self._load(folder))
+            except (ArtifactRefused, OSError) as error:
+                self._refuse(folder.name, error)
+            else:
+                return
+
+    def _load(self, folder: Path) -> Shelf:
+        manifest = read_manifest(folder, SnapshotManifest)
+        verify(folder, manifest.files)
+        return load_shelf(folder, manifest)
+
+    def _adopt(self, shelf: Shelf) -> None:
+        self._mirror.rebase(shelf.catalog_sequence)
+        self.current = self._under_changes(shelf)
+        log.info("snapshot_adopted", version=shelf.version, items=len(shelf))
+
+    def _under_changes(self, shelf: Shelf) -> Shelf:
+        """Another shelf, not the same one changed: an answer under way keeps the catalog it began with."""
+        known, changes = self.current.changes, {}
+        for item_id, state in self._mirror.changes.items():
+            before = known.get(item_id)
+            same = before is not None and before.change_sequence == state.change_sequence
+            changes[item_id] = before if before is not None and same else changed(state)
+        return shelf.with_changes(changes)
+
+    def _refuse(self, version: str | None, error: ArtifactRefused | OSError) -> None:
+        """Remembers what is unsound; what failed for want of disk or descriptors, or is gone, may be tried again."""
+        if version is not None and isinstance(error, ArtifactRefused) and error.reason is not Refusal.MISSING:
+            self._refused.add(version)
+        if str(error) != self._last_refusal:  # once per fact, not once per look
+            self._last_refusal = str(error)
+            self._telemetry.snapshot_refused()
+            log.error("snapshot_refused", version=version, error=str(error))
+
+    def _kept(self) -> list[Path]:
+        """Snapshots on this disk, newest first; versions sort by their time."""
+        return sorted((path for path in self._folder.iterdir() if not path.name.startswith(".")), reverse=True)
+
+    def _forget_old(self) -> None:
+        for folder in self._kept()[self._settings.gateway_snapshots_kept :]:
+            if folder.name != self.current.version:
+                discard(folder)

@@ -1,0 +1,256 @@
+"""The spool's file: one SQLite database, used by one thread, that never forgets what it has committed."""
+
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evershelf.contracts.events import Event, EventStatus
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 2.0  # another gateway may hold the same file while one replaces the other
+JOURNAL_BYTES_MAX = 64 * 1_024 * 1_024
+# A file up to this size is read through at opening; in a larger one damage is found when it is met.
+CHECKED_BYTES_MAX = 32 * 1_024 * 1_024
+FORGET_ROWS_MAX = 2_000  # a removal; twice the usual batch, so that forgetting keeps up with accepting
+QUARANTINED_MAX = 10
+_HASH_BYTES = 16
+_SQLITE_PRIMARY_CODE = 0xFF
+_FILES_OF_A_DATABASE = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledEvent:
+    """An event that waits for PostgreSQL; `sequence` is its place in the order of acceptance.
+
+    `event` is None where the body, written by another version, is none that this one understands.
+    """
+
+    sequence: int
+    body: bytes
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledDecision:
+    """A decision that waits for PostgreSQL, as encoded."""
+
+    sequence: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolCounts:
+    """As committed: accepted = stored + dead + pending at all times. `decisions` wait beside the events."""
+
+    accepted: int = 0
+    stored: int = 0
+    dead: int = 0
+    pending: int = 0
+    decisions: int = 0
+
+
+class SpoolDamagedError(Exception):
+    """The file is no database, or not a whole one. What it holds cannot be trusted, so it is put aside."""
+
+
+class SpoolFile:
+    """An open spool. Every change is on disk when its method returns, or has not happened at all.
+
+    After an error the object must be closed and the file opened anew: once a sync has failed, nothing is known about
+    what the same descriptor will write. Raises sqlite3.Error or OSError, and SpoolDamagedError at opening.
+    """
+
+    def __init__(self, path: Path, *, remember_s: int, clock: Callable[[], float]) -> None:
+        self._remember_s = remember_s
+        self._clock = clock
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        try:
+            self._prepare(path)
+            self.counts = self._read_counts()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the database; SQLite folds its journal into it."""
+        self._connection.close()
+
+    def append(self, batches: Iterable[Sequence[Event]]) -> list[list[EventStatus]]:
+        """Commits all batches at once: ACCEPTED, DUPLICATE or CONFLICT for each event, in order."""
+        with self._transaction():
+            now_s = int(self._clock())
+            statuses = [[self._append(event, now_s) for event in batch] for batch in batches]
+            accepted = sum(batch.count(EventStatus.ACCEPTED) for batch in statuses)
+            self._count(accepted=accepted, pending=accepted)
+        return statuses
+
+    def pending(self, limit: int) -> list[SpooledEvent]:
+        """The oldest waiting events, in order of acceptance."""
+        rows = self._connection.execute(_sql("read_pending"), (limit,))
+        return [SpooledEvent(sequence, body, _decoded(body)) for sequence, body in rows]
+
+    def pending_newest(self, limit: int) -> list[Event]:
+        """The newest waiting events, in order of acceptance."""
+        rows = self._connection.execute(_sql("read_pending_newest"), (limit,)).fetchall()
+        return [event for _, body in reversed(rows) if (event := _decoded(body)) is not None]
+
+    def shipped(self, sequences: Sequence[int]) -> None:
+        """Takes out what PostgreSQL has stored; what is no longer there counts nothing."""
+        with self._transaction():
+            removed = self._remove("remove_pending", sequences)
+            self._count(stored=removed, pending=-removed)
+            self._forget()
+
+    def buried(self, sequences: Sequence[int]) -> None:
+        """Takes out what now lies in dead letters."""
+        with self._transaction():
+            removed = self._remove("remove_pending", sequences)
+            self._count(dead=removed, pending=-removed)
+
+    def append_decisions(self, bodies: Sequence[bytes]) -> None:
+        """Commits encoded decisions."""
+        with self._transaction():
+            self._connection.executemany(_sql("add_decision"), [(body,) for body in bodies])
+            self._count(decisions=len(bodies))
+
+    def decisions(self, limit: int) -> list[SpooledDecision]:
+        """The oldest waiting decisions."""
+        return [SpooledDecision(*row) for row in self._connection.execute(_sql("read_decisions"), (limit,))]
+
+    def decisions_shipped(self, sequences: Sequence[int]) -> None:
+        """Takes out decisions that have reached PostgreSQL."""
+        with self._transaction():
+            self._count(decisions=-self._remove("remove_decision", sequences))
+
+    def _prepare(self, path: Path) -> None:
+        try:
+            self._configure(path)
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise SpoolDamagedError(str(error)) from error
+            raise
+        _sync_folder(path.parent)
+
+    def _configure(self, path: Path) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
+        if (
+            path.stat().st_size <= CHECKED_BYTES_MAX
+            and (found := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok"
+        ):
+            raise SpoolDamagedError(found)
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version not in {0, SCHEMA_VERSION}:
+            raise OSError(f"{path} was written by another Evershelf (format {version}): move it away or run that one")
+        self._connection.executescript(
+            f"BEGIN IMMEDIATE; {_sql('schema')} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        )
+
+    def _append(self, event: Event, now_s: int) -> EventStatus:
+        body = _encoded(event)
+        event_id, body_hash = event.event_id.bytes, hashlib.blake2b(body, digest_size=_HASH_BYTES).digest()
+        added = self._connection.execute(_sql("remember"), (event_id, body_hash, now_s))
+        if added.rowcount == 1:
+            self._connection.execute(_sql("add_pending"), (added.lastrowid, body))
+            return EventStatus.ACCEPTED
+        (first_hash,) = self._connection.execute(_sql("recall"), (event_id,)).fetchone()
+        return EventStatus.DUPLICATE if first_hash == body_hash else EventStatus.CONFLICT
+
+    def _remove(self, statement: str, sequences: Sequence[int]) -> int:
+        return self._connection.executemany(_sql(statement), [(sequence,) for sequence in sequences]).rowcount
+
+    def _forget(self) -> None:
+        forget_before_s = int(self._clock()) - self._remember_s
+        oldest = self._connection.execute(_sql("oldest_remembered")).fetchone()
+        if oldest is not None and oldest[0] < forget_before_s:
+            self._connection.execute(_sql("forget"), (forget_before_s, FORGET_ROWS_MAX))
+
+    def _count(
+        self, *, accepted: int = 0, stored: int = 0, dead: int = 0, pending: int = 0, decisions: int = 0
+    ) -> None:
+        self._connection.execute(_sql("move_counts"), (accepted, stored, dead, pending, decisions))
+
+    def _read_counts(self) -> SpoolCounts:
+        return SpoolCounts(*self._connection.execute(_sql("read_counts")).fetchone())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            counts = self._read_counts()
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # the error that brought us here is the one to tell
+                self._connection.rollback()
+            raise
+        self.counts = counts
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the error says that the file itself is broken, rather than the disk full, slow or read-only."""
+    code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
+    return isinstance(error, SpoolDamagedError) or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def put_aside(path: Path, *, now_s: float) -> Path:
+    """Renames a damaged spool, whole, to `<name>.damaged-<time>` beside itself; returns the new path.
+
+    Raises OSError where that fails, or where QUARANTINED_MAX of them lie there already and somebody must look.
+    """
+    if len(list(path.parent.glob(f"{path.name}.damaged-*[0-9]"))) >= QUARANTINED_MAX:
+        raise OSError(f"{QUARANTINED_MAX} damaged spools lie beside {path}: the disk is not to be trusted")
+    aside = path.with_name(f"{path.name}.damaged-{int(now_s * 1_000)}")
+    for ending in _FILES_OF_A_DATABASE:
+        with suppress(FileNotFoundError):
+            Path(f"{path}{ending}").rename(f"{aside}{ending}")
+    _sync_folder(path.parent)
+    return aside
+
+
+def _encoded(event: Event) -> bytes:
+    # The same instant told in another time zone is the same body.
+    if event.occurred_at.utcoffset() != timedelta(0):
+        event = event.model_copy(update={"occurred_at": event.occurred_at.astimezone(UTC)})
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def _decoded(body: bytes) -> Event | None:
+    try:
+        return Event.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    # A new file is only there after a power cut if its folder was synced too.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _sql(name: str) -> str:
+    return _statements()[name]
+
+
+@cache
+def _statements() -> dict[str, str]:
+    text = (files("evershelf.gateway") / "spool.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: *([a-z_]+)$", text, flags=re.MULTILINE)[1:]
+    return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}

@@ -1,0 +1,158 @@
+"""What the gateway counts and logs: bounded labels, constant event names, never an id of a user or an item."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from evershelf.contracts.events import EventStatus
+from evershelf.contracts.recommendations import Reason, Source
+
+# An answer takes about a millisecond without the model, its deadline at most; 2.5 s is past every deadline.
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5)
+FRAMES_MAX = 8
+
+log = structlog.get_logger()
+
+
+Figures = Callable[[], Mapping[str, float]]
+
+
+class Telemetry:
+    """The metrics of one process in a registry of its own. Every method records one fact and never fails or waits."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._answers = Counter(
+            "evershelf_answers",
+            "Recommendations answered.",
+            ["placement", "source", "reason", "degraded"],
+            registry=self._registry,
+        )
+        self._answer_duration = Histogram(
+            "evershelf_answer_duration_seconds",
+            "From the request read to the answer composed.",
+            ["placement"],
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._misses = Counter(
+            "evershelf_deadline_misses",
+            "Answers composed after their deadline.",
+            ["placement"],
+            registry=self._registry,
+        )
+        self._inference_calls = Counter(
+            "evershelf_inference_calls",
+            "Questions to inference by what came back.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._inference_duration = Histogram(
+            "evershelf_inference_call_duration_seconds",
+            "From asking inference to its answer, or to giving up.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._events = Counter(
+            "evershelf_events", "Events received by what became of them.", ["status"], registry=self._registry
+        )
+        self._snapshot_refusals = Counter(
+            "evershelf_snapshot_refusals", "Snapshots that were not adopted.", registry=self._registry
+        )
+        self._caught = Counter(
+            "evershelf_caught_errors",
+            "Bugs that were survived, by the boundary that caught them.",
+            ["boundary"],
+            registry=self._registry,
+        )
+        for status in EventStatus:  # at zero from the start, so that a rate can be taken of each
+            self._events.labels(status.value)
+
+    def answered(
+        self,
+        placement: str,
+        source: Source,
+        reason: Reason,
+        *,
+        degraded: bool,
+        elapsed_s: float,
+        deadline_s: float,
+    ) -> None:
+        """A recommendation was composed."""
+        self._answers.labels(placement, source.value, reason.value, "true" if degraded else "false").inc()
+        self._answer_duration.labels(placement).observe(elapsed_s)
+        if elapsed_s > deadline_s:
+            self._misses.labels(placement).inc()
+
+    def inference_called(self, outcome: Reason, elapsed_s: float) -> None:
+        """Inference was asked; `outcome` is what came of it."""
+        self._inference_calls.labels(outcome.value).inc()
+        self._inference_duration.observe(elapsed_s)
+
+    def event_judged(self, status: EventStatus) -> None:
+        """The fate of one event was told to its sender."""
+        self._events.labels(status.value).inc()
+
+    def snapshot_refused(self) -> None:
+        """A snapshot was not adopted; the last good one stays."""
+        self._snapshot_refusals.inc()
+
+    def caught(self, boundary: str, error: Exception) -> None:
+        """A bug was caught at a boundary. Its message stays unsaid, for it may quote what a user sent."""
+        self._caught.labels(boundary).inc()
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        log.error("error_caught", boundary=boundary, error=type(error).__name__, where=where)
+
+    def watch(self, figures: Figures) -> None:
+        """Reads `figures` (a name of GAUGES -> its value) at every scrape."""
+        self._registry.register(_Reading(figures))
+
+    def exposition(self) -> bytes:
+        """The text that a Prometheus server scrapes."""
+        return generate_latest(self._registry)
+
+
+# Read at scrape time from the parts that know them.
+GAUGES: Mapping[str, str] = {
+    "evershelf_database_up": "1 while PostgreSQL answers.",
+    "evershelf_inference_in_flight": "Model branches that have not ended, abandoned ones included.",
+    "evershelf_inference_circuit_closed": "1 while calls to inference go through.",
+    "evershelf_snapshot_age_seconds": "Age of the snapshot in use.",
+    "evershelf_snapshot_items": "Items in the snapshot in use.",
+    "evershelf_spool_events_accepted": "Events ever accepted into this spool.",
+    "evershelf_spool_events_stored": "Of those, stored in PostgreSQL.",
+    "evershelf_spool_events_dead": "Of those, buried as dead letters.",
+    "evershelf_spool_events_pending": "Of those, still only in the spool.",
+    "evershelf_spool_quarantined": "Damaged spool files that were put aside since the start; their events wait there.",
+    "evershelf_spool_failures": "Commits of the spool that failed since the start.",
+    "evershelf_shipping_failures_in_a_row": "Batches in a row that PostgreSQL did not take.",
+    "evershelf_decisions_dropped": "Decisions that were not kept, for want of room or time, since the start.",
+}
+
+
+class _Reading(Collector):
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        for name, value in self._figures().items():
+            yield GaugeMetricFamily(name, GAUGES[name], value=value)
+
+
+def configure_logging() -> None:
+    """Sends all log lines of the process to stdout, each a JSON object."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )

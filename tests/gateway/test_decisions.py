@@ -1,0 +1,77 @@
+"""The decision log remembers the newest answers and hands on the sampled share."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from uuid import UUID, uuid4
+
+import orjson
+from pydantic import TypeAdapter
+
+from evershelf.contracts.recommendations import Reason, Source
+from evershelf.gateway.decisions import Decision, DecisionLog
+from evershelf.gateway.settings import GatewaySettings
+
+ONE = Decision(
+    recommendation_id=UUID(int=1),
+    decided_at=datetime(2026, 3, 1, tzinfo=UTC),
+    placement="home",
+    user_id="ann",
+    session_id=None,
+    source=Source.MODEL,
+    reason=Reason.PERSONALIZED,
+    degraded=False,
+    model_version="m1",
+    snapshot_version="s1",
+    item_ids=("mug",),
+    record={},
+)
+
+
+class FakeSpool:
+    """Keeps what it is given, encoded."""
+
+    def __init__(self):
+        self.bodies = []
+
+    def append_decision(self, encode):
+        self.bodies.append(encode())
+        return True
+
+
+def log_with(spool, **changed) -> DecisionLog:
+    return DecisionLog(GatewaySettings(key_secret="00" * 32, **changed), spool)
+
+
+def test_ring_holds_the_newest_and_no_more():
+    # Memory is bounded: the oldest goes; what is there is found by id, by user, newest first.
+    log = log_with(FakeSpool(), gateway_decisions_ring_max=3)
+    for number in range(1, 6):
+        log.record(replace(ONE, recommendation_id=UUID(int=number), user_id="ann" if number % 2 else "bob"))
+    assert log.find(UUID(int=2)) is None
+    assert log.find(UUID(int=4)).user_id == "bob"
+    assert [each.recommendation_id.int for each in log.latest(10)] == [5, 4, 3]
+    assert [each.recommendation_id.int for each in log.latest(10, user_id="ann")] == [5, 3]
+    assert [each.recommendation_id.int for each in log.latest(1)] == [5]
+
+
+def test_share_is_sampled_by_id():
+    # The share that is kept is the share that was asked for, and the same answers on every process.
+    decisions = [replace(ONE, recommendation_id=uuid4()) for _ in range(4_000)]
+    first, second, none = FakeSpool(), FakeSpool(), FakeSpool()
+    for spool, share in ((first, 0.25), (second, 0.25), (none, 0.0)):
+        log = log_with(spool, gateway_decisions_share=share)
+        for decision in decisions:
+            log.record(decision)
+    assert first.bodies == second.bodies
+    assert 800 < len(first.bodies) < 1_200
+    assert none.bodies == []
+
+
+def test_encoded_decision_reads_back_whole():
+    # What goes to the spool is the decision itself, whatever mapping its record is.
+    spool = FakeSpool()
+    log_with(spool).record(replace(ONE, record=MappingProxyType({"attempts": [1, "a", None]})))
+    [body] = spool.bodies
+    assert TypeAdapter(Decision).validate_json(body) == replace(ONE, record={"attempts": [1, "a", None]})
+    assert orjson.loads(body)["source"] == "model"
