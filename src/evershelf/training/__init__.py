@@ -1,0 +1,1 @@
+"""The batch program from events to a promoted model."""
