@@ -1,0 +1,1 @@
+"""Processes of an installation on one machine."""
