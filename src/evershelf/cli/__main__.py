@@ -1,0 +1,5 @@
+"""`python -m evershelf.cli` is `evershelf`."""
+
+from evershelf.cli.main import main
+
+main()

@@ -1,0 +1,141 @@
+"""The verbs of an operator who acts on the database: keys and suppressed items."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from evershelf.cli.context import installation, open_database, settings
+from evershelf.cli.options import AsJson, DataDir
+from evershelf.cli.output import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from evershelf.storage.postgres import Pool
+
+ACTOR = "command line"
+T = TypeVar("T")
+
+key_app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True, rich_markup_mode=None)
+items_app = typer.Typer(help="Take items off every shelf, and back.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class NothingChangedError(Exception):
+    """There was no such key or item, or it already was in the state wanted."""
+
+
+@key_app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[list[str], typer.Option(help="recommend, events, catalog or admin; repeatable.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a key and print it, this once."""
+    from evershelf.contracts.keys import Scope
+    from evershelf.storage.keys import create_key, mint_key
+
+    unknown = set(scope) - set(Scope)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the scopes are {', '.join(Scope)}")
+    plain, stored = mint_key(_key_secret(data_dir), name, tuple(Scope(s) for s in scope))
+    _with_pool(data_dir, lambda pool: create_key(pool, stored, actor=ACTOR))
+    if as_json:
+        print_json({"key": plain, "key_id": stored.key_id, "scopes": scope})
+    else:
+        print_line(plain)
+
+
+@key_app.command("list")
+def list_all(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List all keys, without what is secret of them."""
+    from evershelf.storage.keys import list_keys
+
+    keys = _with_pool(data_dir, list_keys)
+    if as_json:
+        print_json([key.model_dump(mode="json", exclude={"digest"}) for key in keys])
+        return
+    rows = [
+        (
+            k.key_id,
+            k.name,
+            " ".join(k.scopes),
+            f"{k.created_at:%Y-%m-%d}",
+            f"{k.revoked_at:%Y-%m-%d}" if k.revoked_at else "",
+        )
+        for k in keys
+    ]
+    print_table("API keys", ("key_id", "name", "scopes", "created", "revoked"), rows)
+
+
+@key_app.command("revoke")
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id shown by `key list`.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a key; gateways follow within seconds."""
+    from evershelf.storage.keys import revoke_key
+
+    done = _with_pool(data_dir, lambda pool: revoke_key(pool, key_id, actor=ACTOR))
+    _tell(done, as_json=as_json, subject=key_id, what="revoked")
+
+
+@items_app.command("suppress")
+def suppress(
+    item_id: Annotated[str, typer.Argument(help="The item.")],
+    reason: Annotated[str, typer.Option(help="Why; goes to the audit log.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an item off every shelf; the owner's updates do not bring it back."""
+    from evershelf.storage.catalog import suppress_item
+
+    done = _with_pool(data_dir, lambda pool: suppress_item(pool, item_id, actor=ACTOR, reason=reason))
+    _tell(done, as_json=as_json, subject=item_id, what="suppressed")
+
+
+@items_app.command("unsuppress")
+def unsuppress(
+    item_id: Annotated[str, typer.Argument(help="The item.")],
+    reason: Annotated[str, typer.Option(help="Why; goes to the audit log.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a suppressed item back on the shelves."""
+    from evershelf.storage.catalog import unsuppress_item
+
+    done = _with_pool(data_dir, lambda pool: unsuppress_item(pool, item_id, actor=ACTOR, reason=reason))
+    _tell(done, as_json=as_json, subject=item_id, what="unsuppressed")
+
+
+def _tell(done: bool, *, as_json: bool, subject: str, what: str) -> None:
+    if not done:
+        raise NothingChangedError(f"{subject} was not {what}: it does not exist, or it already is")
+    if as_json:
+        print_json({"subject": subject, "done": what})
+    else:
+        print_line(f"{subject} {what}")
+
+
+def _key_secret(data_dir: Path | None) -> bytes:
+    configured = settings().key_secret
+    home = installation(data_dir)
+    home.prepare()
+    return bytes.fromhex(configured.get_secret_value() if configured else home.secret("key_secret") or "")
+
+
+def _with_pool(data_dir: Path | None, work: "Callable[[Pool], Awaitable[T]]") -> T:
+    """Open the installation's database, do `work` on it, and close it again."""
+    from evershelf.storage.postgres import open_pool
+
+    async def run(url: str) -> T:
+        pool = await open_pool(url, size_max=1)
+        try:
+            return await work(pool)
+        finally:
+            await pool.close()
+
+    with open_database(data_dir) as url:
+        return asyncio.run(run(url))

@@ -1,0 +1,134 @@
+"""The verbs `models list | promote | rollback`: see the model versions, and choose which one serves."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evershelf.cli.options import AsJson, DataDir
+
+if TYPE_CHECKING:
+    from evershelf.contracts.manifest import AliasPointer
+    from evershelf.registry.store import DirectoryRegistry
+
+models_app = typer.Typer(help="Model versions: list them, promote one, roll back.", no_args_is_help=True)
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the move.")]
+
+
+@models_app.command("list")
+def list_models(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Every version with its figures, oldest first, and the aliases that name it."""
+    with _refusals_told():
+        rows = _rows(_registry(data_dir))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo("No model version yet: `evershelf train` makes one.")
+        return
+    _print_table(rows)
+
+
+@models_app.command("promote")
+def promote_model(
+    version: Annotated[str, typer.Argument(help="The version that shall serve.")],
+    data_dir: DataDir = None,
+    reason: Reason = "promoted by hand",
+    as_json: AsJson = False,
+) -> None:
+    """Make VERSION the champion, once all its bytes are verified. The former champion becomes `previous`."""
+    from evershelf.registry.store import promote
+
+    with _refusals_told():
+        registry = _registry(data_dir)
+        registry.check("models", version)
+        _print_move(promote(registry, version, moved_by=_operator(), reason=reason), as_json=as_json)
+
+
+@models_app.command("rollback")
+def roll_back_model(data_dir: DataDir = None, reason: Reason = "rolled back by hand", as_json: AsJson = False) -> None:
+    """Make the previous champion serve again. The one withdrawn becomes `previous`."""
+    from evershelf.registry.store import roll_back
+
+    with _refusals_told():
+        _print_move(roll_back(_registry(data_dir), moved_by=_operator(), reason=reason), as_json=as_json)
+
+
+def _registry(data_dir: Path | None) -> "DirectoryRegistry":
+    from evershelf.cli.context import registry_path
+    from evershelf.registry.store import DirectoryRegistry
+
+    return DirectoryRegistry(registry_path(data_dir))
+
+
+def _rows(registry: "DirectoryRegistry") -> list[dict[str, object]]:
+    from evershelf.registry.aliases import CHAMPION, PREVIOUS
+
+    pointers = {name: registry.read_alias("models", name) for name in (CHAMPION, PREVIOUS)}
+    rows: list[dict[str, object]] = []
+    for version in registry.versions("models"):
+        manifest = registry.manifest("models", version)
+        rows.append({
+            "version": version,
+            "aliases": [name for name, pointer in pointers.items() if pointer and pointer.version == version],
+            "algorithm": manifest.algorithm,
+            "created_at": manifest.created_at.isoformat(),
+            "items": manifest.items,
+            "events": manifest.data.events,
+            "gate_passed": all(check.passed for check in manifest.gate),
+            "metrics": manifest.metrics,
+        })  # fmt: skip
+    return rows
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    from evershelf.cli.output import print_table
+
+    columns = ("version", "alias", "created", "items", "events", "gate", "NDCG@20", "popularity")
+    print_table("Model versions, oldest first", columns, [_cells(row) for row in rows])
+
+
+def _cells(row: dict[str, object]) -> tuple[str, ...]:
+    metrics, aliases = row["metrics"], row["aliases"]
+    assert isinstance(metrics, dict)
+    assert isinstance(aliases, list)
+    return (
+        str(row["version"]),
+        ", ".join(aliases),
+        str(row["created_at"])[:16].replace("T", " "),
+        f"{row['items']:,}",
+        f"{row['events']:,}",
+        "passed" if row["gate_passed"] else "failed",
+        *(f"{metrics[name]:.4f}" if name in metrics else "" for name in ("ndcg_at_20", "popularity_ndcg_at_20")),
+    )
+
+
+def _print_move(pointer: "AliasPointer", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(pointer.model_dump_json(indent=2))
+    else:
+        typer.echo(f"champion is now {pointer.version} (move {pointer.sequence})")
+
+
+def _operator() -> str:
+    import getpass
+
+    return f"cli:{getpass.getuser()}"
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Turns what can be expected to go wrong into one line on standard error and exit code 1."""
+    from evershelf.registry.aliases import AliasConflict
+    from evershelf.registry.artifact import ArtifactRefused
+
+    try:
+        yield
+    except (AliasConflict, ArtifactRefused) as error:
+        typer.echo(f"evershelf models: {error}", err=True)
+        sys.exit(1)

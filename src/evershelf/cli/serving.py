@@ -1,0 +1,61 @@
+"""The verbs that serve and ask: `up` and `recommend`."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from evershelf.cli.context import installation, settings
+from evershelf.cli.options import AsJson, DataDir
+from evershelf.cli.output import print_json, print_line, print_progress, print_recommendation
+
+Port = Annotated[int | None, typer.Option("--port", min=1, max=65_535, help="Port of the gateway.", show_default=False)]
+
+
+def up(
+    data_dir: DataDir = None,
+    port: Port = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Only the API; there is no web part yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a complete installation until Ctrl-C, and restart what dies."""
+    del no_web
+    from evershelf.supervision.launch import launch
+    from evershelf.supervision.supervisor import obey_signals
+
+    home = installation(data_dir)
+    obey_signals()
+    with launch(home, settings(), print_progress) as launching:
+        launching.start_database()
+        launching.migrate()
+        launching.ensure_key()
+        launching.start_inference()
+        url = launching.start_gateway(port)
+        launching.start_refresher()
+        if as_json:
+            print_json({"gateway": url, "data_dir": str(home.data_dir), "pid": os.getpid()})
+        else:
+            print_line(f"Evershelf serves at {url}, data in {home.data_dir}, key in {home.secrets_dir / 'api_key'}.")
+            print_line("Ctrl-C stops it.")
+        launching.supervisor.watch()
+
+
+def recommend(  # noqa: PLR0917 - typer calls it by name; each parameter is an option
+    user: Annotated[str | None, typer.Argument(help="User id; none: a visitor nobody knows.")] = None,
+    placement: Annotated[str, typer.Option(help="Named slot of a page.")] = "home",
+    k: Annotated[int | None, typer.Option(min=1, max=100, help="How many items.", show_default=False)] = None,
+    session: Annotated[str | None, typer.Option(help="Session id.")] = None,
+    context_item: Annotated[list[str] | None, typer.Option(help="Item on the page or in the cart; repeatable.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the running gateway for a list, and print it with its reasons."""
+    from evershelf.cli.gateway_client import ask
+
+    body: dict[str, object] = {"placement": placement, "context_items": context_item or []}
+    body |= {name: value for name, value in (("user_id", user), ("session_id", session), ("k", k)) if value is not None}
+    answer = ask(installation(data_dir), "/v1/recommendations", body)
+    if as_json:
+        print_json(answer)
+    else:
+        print_recommendation(answer, title=f"{placement} for {user or 'a visitor nobody knows'}")

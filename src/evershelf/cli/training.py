@@ -1,0 +1,203 @@
+"""The verbs `train`, `evaluate` and `refresh`: make a model, measure one, and renew the gateway's snapshot."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evershelf.cli.context import open_database, registry_path
+from evershelf.cli.options import AsJson, DataDir
+from evershelf.cli.output import print_json, print_line, print_progress, print_table
+
+if TYPE_CHECKING:
+    from evershelf.contracts.manifest import SnapshotManifest
+    from evershelf.training.evaluate import Comparison
+    from evershelf.training.pipeline import OnStep, TrainingOutcome
+    from evershelf.training.settings import TrainingSettings
+
+TestDays = Annotated[
+    float | None, typer.Option("--test-days", min=0.01, help="Measure on so many last days; else the last tenth.")
+]
+TimeLimit = Annotated[float | None, typer.Option("--time-limit", min=1, help="Seconds for choosing parameters.")]
+AsOf = Annotated[datetime | None, typer.Option("--as-of", help="Use events before this instant (UTC); else now.")]
+
+_EVERY_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0}
+
+
+def train(
+    as_of: AsOf = None,
+    time_limit: TimeLimit = None,
+    test_days: TestDays = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model; it serves if it beats popularity on what happened last."""
+    from evershelf.registry.store import DirectoryRegistry
+    from evershelf.training.pipeline import train as run
+
+    registry = DirectoryRegistry(registry_path(data_dir))
+    with _migrated(data_dir) as url, _steps(as_json) as on_step:
+        outcome = run(url, registry, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
+    if as_json:
+        print_json({"promoted": outcome.promoted, **outcome.manifest.model_dump(mode="json")})
+    else:
+        _print_outcome(outcome)
+
+
+def evaluate(
+    *,
+    as_of: AsOf = None,
+    time_limit: TimeLimit = None,
+    test_days: TestDays = None,
+    train_file: Annotated[Path | None, typer.Option("--train", help="A CSV or Parquet file: no database.")] = None,
+    test_file: Annotated[Path | None, typer.Option("--test", help="What is to be found, in the same form.")] = None,
+    items_file: Annotated[Path | None, typer.Option("--items", help="Items that nobody may have had.")] = None,
+    one_file: Annotated[Path | None, typer.Option("--file", help="One file, split by --split.")] = None,
+    split: Annotated[str, typer.Option("--split", help="leave-one-out or last-N-percent.")] = "last-10-percent",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the champion's recipe (or, without one, a fresh choice) against popularity; or the recipe on files."""
+    if train_file or test_file or one_file or items_file:
+        if bool(train_file) != bool(test_file) or bool(train_file) == bool(one_file):
+            raise typer.BadParameter("give --train and --test, or --file with --split")
+        _evaluate_files(train_file or one_file, test_file, items_file, split, time_limit=time_limit, as_json=as_json)
+        return
+    from evershelf.registry.store import DirectoryRegistry
+    from evershelf.training.pipeline import evaluate as run
+
+    registry = DirectoryRegistry(registry_path(data_dir))
+    with _migrated(data_dir) as url, _steps(as_json) as on_step:
+        measured, version = run(url, registry, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
+    if as_json:
+        print_json({"recipe_of": version, **measured.metrics()})
+    else:
+        print_line(
+            f"recipe: {f'of the champion {version}' if version else 'chosen now'}, fitted before the test window"
+        )
+        _print_comparison(measured)
+
+
+def _evaluate_files(
+    known: Path | None, test: Path | None, items: Path | None, split: str, *, time_limit: float | None, as_json: bool
+) -> None:
+    from evershelf.training.files import read_tables
+    from evershelf.training.offline import evaluate_offline, given_split, split_by_rule
+
+    assert known is not None
+    tables = read_tables(known, test, items)
+    protocol = given_split(tables) if test else split_by_rule(tables, split)
+    measured = evaluate_offline(protocol, time_limit_s=time_limit or _settings(None, None).training_time_limit_s)
+    if as_json:
+        print_json(measured.figures)
+    else:
+        print_table("Test", ("figure", "value"), [(name, f"{value:.4f}") for name, value in measured.figures.items()])
+        print_line(f"recipe: {measured.selection.parameters}")
+
+
+def refresh(
+    every: Annotated[str | None, typer.Option("--every", help="Repeat, such as 30s, 5m, 1h.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Renew the gateway's snapshot from the database, once or again and again."""
+    from evershelf.registry.store import DirectoryRegistry
+    from evershelf.training.snapshot import refresh as run
+
+    interval_s = None if every is None else _seconds(every)
+    registry = DirectoryRegistry(registry_path(data_dir))
+    with _migrated(data_dir) as url:
+        if interval_s is None:
+            _print_snapshot(run(url, registry), as_json=as_json)
+        else:
+            _repeat(lambda: _print_snapshot(run(url, registry), as_json=as_json), interval_s)
+
+
+def _repeat(action: Callable[[], None], interval_s: float) -> None:
+    """Runs the action at fixed intervals until interrupted; a failure that may pass is told, and tried again."""
+    from evershelf.registry.aliases import AliasConflict
+    from evershelf.registry.artifact import ArtifactRefused
+    from evershelf.storage.errors import StorageUnavailable
+
+    while True:
+        began_s = time.monotonic()
+        try:
+            action()
+        except (StorageUnavailable, AliasConflict, ArtifactRefused) as error:
+            print_progress(f"evershelf refresh: {error}; next try in {interval_s:g} s")
+        time.sleep(max(0.0, interval_s - (time.monotonic() - began_s)))
+
+
+@contextmanager
+def _migrated(data_dir: Path | None) -> Iterator[str]:
+    from evershelf.storage.migrate import migrate
+
+    with open_database(data_dir) as url:
+        asyncio.run(migrate(url))
+        yield url
+
+
+@contextmanager
+def _steps(as_json: bool) -> "Iterator[OnStep]":
+    """Shows what the run is doing: a spinner on a terminal, a line a step elsewhere, nothing with --json."""
+    if as_json:
+        yield lambda _: None
+    elif not sys.stderr.isatty():
+        yield lambda step: print_progress(f"evershelf: {step}")
+    else:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        with console.status("start") as status:
+
+            def show(step: str) -> None:
+                console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/dim] {step}")
+                status.update(step)
+
+            yield show
+
+
+def _settings(time_limit_s: float | None, test_days: float | None) -> "TrainingSettings":
+    from evershelf.training.settings import TrainingSettings
+
+    given = {"training_time_limit_s": time_limit_s, "training_test_days": test_days}
+    return TrainingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # names and types stand two lines above
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant and instant.tzinfo is None else instant
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if unit not in _EVERY_UNITS_S or not number.isdigit() or int(number) == 0:
+        raise typer.BadParameter(f"{text!r} is no interval such as 30s, 5m, 1h", param_hint="--every")
+    return int(number) * _EVERY_UNITS_S[unit]
+
+
+def _print_outcome(outcome: "TrainingOutcome") -> None:
+    print_table("Data", ("check", "verdict", "detail"), [(c.name, c.verdict, c.detail) for c in outcome.checks])
+    _print_comparison(outcome.comparison)
+    checks = [(check.name, "passed" if check.passed else "FAILED", check.detail) for check in outcome.manifest.gate]
+    print_table("Gate", ("check", "verdict", "detail"), checks)
+    verdict = "is the champion now" if outcome.promoted else "was not promoted: see the gate above"
+    print_line(f"{outcome.manifest.version} {verdict}")
+
+
+def _print_comparison(measured: "Comparison") -> None:
+    names = {"recall_at_20": "Recall@20", "ndcg_at_20": "NDCG@20", "coverage_at_20": "coverage"}
+    rows = [(label, f"{measured.model[name]:.4f}", f"{measured.popularity[name]:.4f}") for name, label in names.items()]
+    print_table(f"Test window, {measured.users} users", ("figure", "model", "popularity"), rows)
+
+
+def _print_snapshot(manifest: "SnapshotManifest", *, as_json: bool) -> None:
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+    else:
+        print_line(f"snapshot {manifest.version}: {manifest.items} items, catalog sequence {manifest.catalog_sequence}")
