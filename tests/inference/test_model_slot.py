@@ -24,9 +24,9 @@ def root(tmp_path):
 def new_slot(tmp_path, root):
     """Starts a process' slot anew on the same disk; `refused()` counts the refusals it exposes."""
 
-    def make(**settings):
+    def make(telemetry=None, **settings):
         chosen = {"registry": root, "inference_cache_dir": tmp_path / "cache", "inference_poll_s": 0.01, **settings}
-        telemetry = Telemetry()
+        telemetry = telemetry or Telemetry()
         slot = ModelSlot(InferenceSettings(**chosen), telemetry)
         slot.refused = lambda: sum(
             float(line.split()[-1])
@@ -89,6 +89,18 @@ def test_a_restart_without_the_registry_serves_the_last_good_version(root, new_s
     slot = new_slot()
     assert version_of(slot) == "m1"
     assert slot.registry_state.state is DependencyState.DOWN
+
+
+def test_a_version_is_the_last_good_one_on_disk_before_it_serves(root, new_slot, tmp_path):
+    class Witness(Telemetry):
+        def serving(self, version, loaded_at_s):
+            super().serving(version, loaded_at_s)
+            self.on_disk = (tmp_path / "cache" / "last_good.json").read_text()
+
+    publish_champion(root, "m1")
+    slot = new_slot(witness := Witness())
+    assert version_of(slot) == "m1"
+    assert witness.on_disk == "m1"
 
 
 def test_a_restart_onto_a_bad_champion_serves_the_last_good_version(root, new_slot):

@@ -37,10 +37,15 @@ class Process:
         self._log = self._log_path.open("wb")
         command = [sys.executable, "-m", "evershelf.inference"]
         self.child = subprocess.Popen(command, env=os.environ | environment, stdout=self._log, stderr=self._log)
-        until(lambda: port_file.exists() and port_file.read_text())
-        self.port = int(port_file.read_text())
-        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_S)
-        until(lambda: self.get("/readyz") == 200)
+        self.client = httpx2.Client(timeout=PATIENCE_S)
+        try:
+            until(lambda: port_file.exists() and port_file.read_text())
+            self.port = int(port_file.read_text())
+            self.client.base_url = f"http://127.0.0.1:{self.port}"
+            until(lambda: self.get("/readyz") == 200)
+        except BaseException:
+            self.close()  # nobody else can: a failed start must not spoil the next test
+            raise
 
     def get(self, path):
         try:

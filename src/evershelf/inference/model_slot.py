@@ -111,8 +111,8 @@ class ModelSlot:
         except (OSError, MemoryError) as error:
             self._refuse(pointer, Refusal.FILES, type(error).__name__)
         else:
+            self._remember(model.version)  # first: what has served once is there after a kill, too
             self._serve(model)
-            self._remember(model.version)
 
     def _refuse(self, pointer: AliasPointer, reason: Refusal, detail: str) -> None:
         again = self._refused is not None and self._refused.sequence == pointer.sequence
