@@ -13,6 +13,7 @@ from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
+from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.parts import Parts, figures
 from evershelf.gateway.routes import catalog, events, health, recommendations
@@ -60,6 +61,7 @@ def _build(settings: GatewaySettings) -> Parts:
     return Parts(
         settings=settings,
         telemetry=telemetry,
+        loop_lag=LoopLag(),
         database=database,
         snapshots=SnapshotHolder(settings, mirror, telemetry),
         mirror=mirror,
@@ -74,7 +76,10 @@ def _build(settings: GatewaySettings) -> Parts:
 async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
     """Starts every part in order; the stack stops them in reverse, whatever happens in between."""
     parts.mirror.on_change(parts.snapshots.apply_changes)
-    for part in (parts.database, parts.snapshots, parts.mirror, parts.spool, parts.shipper, parts.inference):
+    in_order = (
+        parts.loop_lag, parts.database, parts.snapshots, parts.mirror, parts.spool, parts.shipper, parts.inference,
+    )  # fmt: skip
+    for part in in_order:
         await part.start()
         stack.push_async_callback(part.close)
     stack.push_async_callback(parts.history.close)

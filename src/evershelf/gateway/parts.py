@@ -11,6 +11,7 @@ from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
+from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
@@ -26,6 +27,7 @@ class Parts:
 
     settings: GatewaySettings
     telemetry: Telemetry
+    loop_lag: LoopLag
     database: DatabaseLink
     snapshots: SnapshotHolder
     mirror: Mirror
@@ -51,6 +53,7 @@ def figures(parts: Parts) -> dict[str, float]:
         "evershelf_spool_failures": parts.spool.failures,
         "evershelf_shipping_failures_in_a_row": parts.shipper.failures_in_a_row,
         "evershelf_decisions_dropped": parts.spool.decisions_dropped,
+        "evershelf_loop_lag_seconds": parts.loop_lag.lag_ms / 1_000,
         "evershelf_inference_in_flight": parts.inference.in_flight,
         "evershelf_inference_circuit_closed": parts.inference.circuit is State.CLOSED,
     }

@@ -78,7 +78,7 @@ def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
 async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
     """The model branch as a task that is waited for until the deadline and then abandoned, never awaited past it."""
     limits = parts.settings
-    remaining_ms = ask.remaining_ms(limits.gateway_answer_reserve_ms)
+    remaining_ms = ask.remaining_ms(_reserve_ms(parts))
     refused = refusal(
         query,
         remaining_ms=remaining_ms,
@@ -101,6 +101,11 @@ async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         return ModelReply(Reason.INTERNAL_ERROR)
 
 
+def _reserve_ms(parts: Parts) -> float:
+    """Kept back from the deadline: what composing and sending take, and how late the event loop will run us."""
+    return parts.settings.gateway_answer_reserve_ms + parts.loop_lag.lag_ms
+
+
 async def _model_branch(parts: Parts, ask: Ask, query: Query) -> ModelReply:
     request = ask.request
     history, trouble = await _history(parts, ask)
@@ -112,7 +117,7 @@ async def _model_branch(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         k=min(query.k + CANDIDATES_SPARE, CANDIDATES_MAX),
         exclude=sorted(_query(ask, history).hidden),
         answered=Reason.CONTEXTUAL if request.context_items else Reason.PERSONALIZED,
-        remaining_ms=ask.remaining_ms(parts.settings.gateway_answer_reserve_ms),
+        remaining_ms=ask.remaining_ms(_reserve_ms(parts)),
     )
     return replace(reply, history_trouble=trouble)
 
@@ -121,7 +126,7 @@ async def _history(parts: Parts, ask: Ask) -> tuple[Sequence[HistoryEntry], Reas
     """The user's history, read within its share of the budget; else what memory holds of it, and what went wrong."""
     who = ask.request.user_id, ask.request.session_id
     load = asyncio.create_task(parts.history.load(*who))
-    share_ms = HISTORY_SHARE_MAX * ask.remaining_ms(parts.settings.gateway_answer_reserve_ms)
+    share_ms = HISTORY_SHARE_MAX * ask.remaining_ms(_reserve_ms(parts))
     try:
         await asyncio.wait({load}, timeout=share_ms / 1_000)
         return (load.result(), None) if load.done() else (parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE)

@@ -120,6 +120,7 @@ class Telemetry:
 
 # Read at scrape time from the parts that know them.
 GAUGES: Mapping[str, str] = {
+    "evershelf_loop_lag_seconds": "The recent worst lag of the event loop.",
     "evershelf_database_up": "1 while PostgreSQL answers.",
     "evershelf_inference_in_flight": "Model branches that have not ended, abandoned ones included.",
     "evershelf_inference_circuit_closed": "1 while calls to inference go through.",

@@ -1,0 +1,45 @@
+"""The sampler's promise: a loop that was held up says so at once, and forgets it soon after."""
+
+import asyncio
+import time
+
+from evershelf.gateway.loop_lag import SAMPLE_S, LoopLag
+
+HELD_S = 0.2
+
+
+async def until(holds) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - nothing tells when a lag is forgotten
+            await asyncio.sleep(SAMPLE_S)
+
+
+async def test_who_asks_right_after_a_pause_hears_of_it():
+    # Promise: no sample needs to be taken first; the request that was held up already knows.
+    lag = LoopLag()
+    await lag.start()
+    time.sleep(HELD_S)  # noqa: ASYNC251 - the pause is the point
+    assert lag.lag_ms >= (HELD_S - SAMPLE_S) * 1_000 - 1
+    await lag.close()
+
+
+async def test_a_pause_is_remembered_for_a_few_samples_and_then_forgotten():
+    # Promise: one pause costs a fraction of a second of caution, not more.
+    lag = LoopLag()
+    await lag.start()
+    time.sleep(HELD_S)  # noqa: ASYNC251 - the pause is the point
+    await asyncio.sleep(0)
+    await until(lambda: lag.lag_ms < HELD_S * 1_000 / 4)
+    await lag.close()
+
+
+async def test_a_clock_of_the_worlds_own_is_obeyed():
+    # Promise: under a virtual clock the lag is virtual too.
+    now_s = 100.0
+    lag = LoopLag(lambda: now_s)
+    assert lag.lag_ms == 0
+    await lag.start()
+    now_s += SAMPLE_S + 0.5
+    assert round(lag.lag_ms) == 500
+    await lag.close()
+    assert lag.lag_ms == 0
