@@ -12,6 +12,7 @@ from evershelf.contracts.health import DependencyState
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.contracts.placements import DEFAULT_PLACEMENTS
 from evershelf.gateway import problems
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.keys import key_digest
@@ -44,6 +45,7 @@ def small_parts(**given: object) -> SimpleNamespace:
     placements = {placement.name: placement for placement in DEFAULT_PLACEMENTS}
     parts = {
         "settings": GatewaySettings(key_secret=SECRET),
+        "outside": Outside(),
         "telemetry": Telemetry(),
         "mirror": SimpleNamespace(keys=keys, placements=placements),
         "database": SimpleNamespace(pool=None, state=DependencyState.DOWN, since_s=None, detail="away"),

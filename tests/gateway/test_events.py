@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.gateway import problems
 from evershelf.gateway.history import HistoryCache
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.routes import events
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import Spool
@@ -53,6 +54,7 @@ async def parts(tmp_path):
     await spool.start()
     yield SimpleNamespace(
         settings=settings,
+        outside=Outside(),
         telemetry=FakeTelemetry(),
         mirror=SimpleNamespace(keys={key_id: stored_key(key_id, scope) for key_id, scope in KEYS.items()}),
         snapshots=SimpleNamespace(current=SimpleNamespace(knows=lambda item_id: item_id in {"mug", "cup"})),

@@ -9,6 +9,7 @@ import pytest
 
 from evershelf.contracts.events import Event, EventType
 from evershelf.gateway.history import ENTRIES_A_USER, HistoryCache, HistoryUnavailable
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.storage.events import store_events
 
@@ -28,7 +29,7 @@ def event(item_id, minute=0, *, user_id="ann", session_id=None, event_type=Event
 
 def cache_on(pool=None, clock_s=lambda: 0.0, **changed) -> HistoryCache:
     settings = GatewaySettings(key_secret="00" * 32, **changed)
-    return HistoryCache(settings, SimpleNamespace(pool=pool), clock_s=clock_s)
+    return HistoryCache(settings, SimpleNamespace(pool=pool), clock=Clock(monotonic_s=clock_s))
 
 
 def items(entries) -> list[str]:

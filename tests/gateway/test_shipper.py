@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from random import Random
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from evershelf.contracts.events import Event, EventType
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.decisions import Decision, DecisionLog
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.spool import Spool
@@ -40,6 +42,13 @@ class FakeDatabaseLink:
         await self._connected.wait()
 
 
+class SameChance(Random):
+    """Chance that makes every wait short."""
+
+    def random(self) -> float:
+        return 0.1
+
+
 def event(*, occurred_at=NOW, item_id="mug", event_id=None) -> Event:
     return Event(
         event_id=event_id or uuid4(),
@@ -54,7 +63,7 @@ def event(*, occurred_at=NOW, item_id="mug", event_id=None) -> Event:
 async def shipping(folder, database, **changed):
     settings = GatewaySettings(key_secret="00" * 32, gateway_data_dir=folder, **changed)
     spool = Spool(settings)
-    shipper = Shipper(spool, database, settings, chance=lambda: 0.1)
+    shipper = Shipper(spool, database, settings, outside=Outside(random=SameChance()))
     await spool.start()
     yield spool, shipper
     await shipper.close()

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from evershelf.contracts.events import Event, EventStatus, EventType
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import SPOOL_FILE, Spool, SpoolFull, SpoolUnavailable
 from evershelf.gateway.spool_file import SpoolCounts, SpoolFile
@@ -60,8 +61,8 @@ def event(number: int | None = None, *, item_id: str = "mug", occurred_at: datet
 
 @asynccontextmanager
 async def opened(folder: Path, **changed):
-    clock = {"clock": changed.pop("clock")} if "clock" in changed else {}
-    spool = Spool(GatewaySettings(key_secret="00" * 32, gateway_data_dir=folder, **changed), **clock)
+    clock = changed.pop("clock", None)
+    spool = Spool(GatewaySettings(key_secret="00" * 32, gateway_data_dir=folder, **changed), clock=clock)
     await spool.start()
     yield spool
     await spool.close()
@@ -109,7 +110,7 @@ async def test_ids_outlive_shipping_and_restart(tmp_path):
 async def test_ids_are_forgotten_after_their_time_but_never_while_pending(tmp_path):
     # Memory of ids is bounded by gateway_spool_remember_s, but what still waits is never forgotten.
     now_s = 1_000_000.0
-    async with opened(tmp_path, gateway_spool_remember_s=60, clock=lambda: now_s) as spool:
+    async with opened(tmp_path, gateway_spool_remember_s=60, clock=Clock(unix_s=lambda: now_s)) as spool:
         await spool.append([event(number) for number in (1, 2, 3)])
         first, _, third = await spool.pending(3)
         now_s += 61
@@ -190,7 +191,7 @@ async def test_close_commits_what_was_handed_over(tmp_path):
     assert [await task for task in waiting] == [[ACCEPTED]] * 100
     with pytest.raises(SpoolUnavailable):
         await spool.append([event()])
-    file = SpoolFile(tmp_path / SPOOL_FILE, remember_s=60, clock=lambda: 0.0)
+    file = SpoolFile(tmp_path / SPOOL_FILE, remember_s=60, unix_s=lambda: 0.0)
     assert file.counts.pending == 100
     file.close()
 
@@ -239,7 +240,7 @@ class SpoolAgainstSets(RuleBasedStateMachine):
         self._open()
 
     def _open(self):
-        self.file = SpoolFile(Path(self.folder.name) / SPOOL_FILE, remember_s=60, clock=lambda: 0.0)
+        self.file = SpoolFile(Path(self.folder.name) / SPOOL_FILE, remember_s=60, unix_s=lambda: 0.0)
 
     @rule(batch=numbers)
     def append(self, batch):

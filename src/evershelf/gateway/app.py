@@ -1,6 +1,5 @@
 """The gateway's composition root: every part is built here, once, and nowhere else."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -15,6 +14,7 @@ from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
 from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.parts import Parts, figures
 from evershelf.gateway.routes import catalog, events, health, recommendations
 from evershelf.gateway.routes import problems as problem_pages
@@ -24,20 +24,17 @@ from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.telemetry import Telemetry
 
-GC_YOUNG_OBJECTS = 20_000
-GC_YOUNG_PER_MIDDLE = 50
-GC_MIDDLE_PER_FULL = 1_000
 SUMMARY = "Recommendations that are never empty, never late, and always explained."
 
 
-def create_app(settings: GatewaySettings) -> FastAPI:
-    """The gateway as an ASGI application. Nothing is opened before its lifespan begins."""
+def create_app(settings: GatewaySettings, outside: Outside | None = None) -> FastAPI:
+    """The gateway as an ASGI application on this machine or another. Nothing is opened before its lifespan."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.gateway_data_dir.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
-            app.state.parts = await _started(_build(settings), stack)
+            app.state.parts = await _started(_build(settings, outside or Outside()), stack)
             yield
 
     app = FastAPI(title="Evershelf gateway", summary=SUMMARY, version=__version__, lifespan=lifespan)
@@ -53,22 +50,23 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     return app
 
 
-def _build(settings: GatewaySettings) -> Parts:
+def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     telemetry = Telemetry()
-    database = DatabaseLink(settings.database_url, settings, telemetry)
+    database = DatabaseLink(settings.database_url, settings, telemetry, outside=outside)
     mirror = Mirror(settings, database)
-    spool = Spool(settings)
+    spool = Spool(settings, clock=outside.clock, open_sqlite=outside.open_sqlite)
     return Parts(
         settings=settings,
+        outside=outside,
         telemetry=telemetry,
         loop_lag=LoopLag(),
         database=database,
-        snapshots=SnapshotHolder(settings, mirror, telemetry),
+        snapshots=SnapshotHolder(settings, mirror, telemetry, clock=outside.clock),
         mirror=mirror,
-        history=HistoryCache(settings, database),
+        history=HistoryCache(settings, database, clock=outside.clock),
         spool=spool,
-        shipper=Shipper(spool, database, settings),
-        inference=InferenceClient(settings, telemetry),
+        shipper=Shipper(spool, database, settings, outside=outside),
+        inference=InferenceClient(settings, telemetry, outside=outside),
         decisions=DecisionLog(settings, spool),
     )
 
@@ -85,16 +83,5 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(parts.history.close)
     parts.history.replay(await parts.spool.pending_events())
     parts.telemetry.watch(lambda: figures(parts))
-    _spare_the_collector()
+    parts.outside.settle()
     return parts
-
-
-def _spare_the_collector() -> None:
-    """Keeps the garbage collector from stopping the event loop: full collections took 100 to 200 ms of it here.
-
-    What exists by now lives as long as the process and is not looked at again. Nearly all garbage is freed by counting
-    references; the rare cycle that is left dies young, in collections that stay quick.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_YOUNG_OBJECTS, GC_YOUNG_PER_MIDDLE, GC_MIDDLE_PER_FULL)

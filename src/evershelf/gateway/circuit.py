@@ -1,12 +1,11 @@
 """The breaker at work: keeps its state for one dependency and sends the probes, off the path of any request."""
 
 import asyncio
-import random
-import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from evershelf.gateway.outside import Outside
 from evershelf.policy.breaker import Breaker, Call, Limits, State, admits, begin_probe, end_probe, record
 
 POLL_S = 0.05
@@ -16,12 +15,12 @@ log = structlog.get_logger()
 class Circuit:
     """One dependency's breaker. `probe` asks the dependency once and says whether it answered well; it never raises."""
 
-    def __init__(self, name: str, probe: Callable[[], Awaitable[bool]], limits: Limits) -> None:
+    def __init__(self, name: str, probe: Callable[[], Awaitable[bool]], limits: Limits, *, outside: Outside) -> None:
         self._name = name
         self._probe = probe
         self._limits = limits
         self._breaker = Breaker()
-        self._chance = random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._clock, self._random = outside.clock, outside.random
         self._probing: asyncio.Task[None] | None = None
 
     @property
@@ -31,11 +30,11 @@ class Circuit:
 
     def admits(self) -> bool:
         """Whether this call may be made."""
-        return admits(self._breaker, self._limits, now_s=time.monotonic(), chance=self._chance.random())
+        return admits(self._breaker, self._limits, now_s=self._clock.monotonic_s(), chance=self._random.random())
 
     def record(self, call: Call) -> None:
         """Tells how a call ended."""
-        self._become(record(self._breaker, call, self._limits, now_s=time.monotonic()))
+        self._become(record(self._breaker, call, self._limits, now_s=self._clock.monotonic_s()))
 
     async def start(self) -> None:
         """Begins to look out for probes that are due."""
@@ -50,11 +49,11 @@ class Circuit:
     async def _send_probes(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            probing = begin_probe(self._breaker, self._limits, now_s=time.monotonic())
+            probing = begin_probe(self._breaker, self._limits, now_s=self._clock.monotonic_s())
             if probing is not None:
                 self._become(probing)
                 good = await self._probe()
-                self._become(end_probe(self._breaker, self._limits, good=good, now_s=time.monotonic()))
+                self._become(end_probe(self._breaker, self._limits, good=good, now_s=self._clock.monotonic_s()))
 
     def _become(self, breaker: Breaker) -> None:
         if breaker.state is not self._breaker.state:

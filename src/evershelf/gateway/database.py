@@ -1,8 +1,6 @@
 """The gateway's link to PostgreSQL: connects in the background, notices a loss within a second or two, comes back."""
 
 import asyncio
-import random
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeAlias, TypeVar
@@ -12,10 +10,11 @@ import structlog
 from pydantic import SecretStr
 
 from evershelf.contracts.health import DependencyState
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.storage.errors import StorageError, StorageUnavailable, StorageUnsuitable
-from evershelf.storage.postgres import Pool, connect, open_pool, translated
+from evershelf.storage.postgres import Pool, translated
 from evershelf.storage.schema import read_version
 
 PROBE_EVERY_S = 1.0
@@ -34,11 +33,14 @@ class DatabaseLink:
     A connection of its own is probed and listens, so that a pool with all hands full does not look like a loss.
     """
 
-    def __init__(self, url: SecretStr | None, settings: GatewaySettings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, url: SecretStr | None, settings: GatewaySettings, telemetry: Telemetry, *, outside: Outside | None = None
+    ) -> None:
         # An empty variable means the same as none.
         self._url = url.get_secret_value() or None if url is not None else None
         self._settings = settings
         self._telemetry = telemetry
+        self._outside = outside or Outside()
         self._listeners: dict[str, Callable[[], None]] = {}
         self._connected = asyncio.Event()
         self._abandoned: set[asyncio.Task[Any]] = set()  # held until they end; the type varies
@@ -75,7 +77,7 @@ class DatabaseLink:
     async def _keep_connected(self, url: str) -> None:
         failures = 0
         while True:
-            began_s = time.monotonic()
+            began_s = self._outside.clock.monotonic_s()
             try:
                 await self._stay_connected(url)
             except StorageError as error:
@@ -84,20 +86,20 @@ class DatabaseLink:
                 self._telemetry.caught("database", error)
                 self._lose(type(error).__name__)
             # Full jitter; after a time of peace, the first attempt comes quickly.
-            failures = 0 if time.monotonic() - began_s > 10 * BACKOFF_S_MAX else failures + 1
+            failures = 0 if self._outside.clock.monotonic_s() - began_s > 10 * BACKOFF_S_MAX else failures + 1
             limit_s = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2.0 ** min(failures, 10))
-            await asyncio.sleep(limit_s * random.random())  # noqa: S311 - spreads load, guards nothing
+            await asyncio.sleep(limit_s * self._outside.random.random())
 
     async def _stay_connected(self, url: str) -> None:
         """Connects, and returns only by raising what ended the connection."""
         timeout_s = self._settings.gateway_database_timeout_ms / 1_000
-        watch = await self._within(connect(url, command_timeout_s=timeout_s), timeout_s)
+        watch = await self._within(self._outside.connect(url, command_timeout_s=timeout_s), timeout_s)
         try:
             await self._probe(watch, timeout_s)
             for channel, notified in self._listeners.items():
                 with translated():
                     await watch.add_listener(channel, lambda *_, notified=notified: notified())
-            self.pool = await open_pool(
+            self.pool = await self._outside.open_pool(
                 url,
                 size_max=self._settings.gateway_database_pool_max,
                 statement_timeout_ms=self._settings.gateway_database_timeout_ms,
@@ -144,7 +146,7 @@ class DatabaseLink:
     def _become(self, state: DependencyState, detail: str) -> None:
         self.detail = detail
         if state is not self.state:
-            self.state, self.since_s = state, time.time()
+            self.state, self.since_s = state, self._outside.clock.unix_s()
             log.info("database_changed", state=state.value, detail=detail)
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import heapq
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from evershelf.contracts.events import INTERACTIONS, Event, EventType
 from evershelf.gateway.database import DatabaseLink
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.storage.errors import StorageError
 from evershelf.storage.history import read_history
@@ -53,12 +53,10 @@ class HistoryCache:
     entries are kept apart, and an accepted one goes once it is seen among the rows.
     """
 
-    def __init__(
-        self, settings: GatewaySettings, database: DatabaseLink, *, clock_s: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: GatewaySettings, database: DatabaseLink, *, clock: Clock | None = None) -> None:
         self._settings = settings
         self._database = database
-        self._clock_s = clock_s
+        self._clock = clock or Clock()
         self._histories: OrderedDict[_Key, _History] = OrderedDict()
         self._entries = 0
         self._loading: dict[_Key, asyncio.Task[HistoryUnavailable | None]] = {}
@@ -128,7 +126,7 @@ class HistoryCache:
         """Reads one history into the cache. Trouble is returned, not raised: there may be nobody left to catch it."""
         if (pool := self._database.pool) is None:
             return HistoryUnavailable("the database is not connected")
-        asked_at_s = self._clock_s()
+        asked_at_s = self._clock.monotonic_s()
         try:
             async with asyncio.timeout(self._settings.gateway_database_timeout_ms / 1_000):
                 rows = await read_history(pool, *key, self._settings.gateway_history_interactions_max)
@@ -142,7 +140,11 @@ class HistoryCache:
     def _is_complete(self, key: _Key) -> bool:
         known = self._histories.get(key)
         age_s_max = self._settings.gateway_history_age_s_max
-        return known is not None and known.read_at_s is not None and self._clock_s() - known.read_at_s <= age_s_max
+        return (
+            known is not None
+            and known.read_at_s is not None
+            and self._clock.monotonic_s() - known.read_at_s <= age_s_max
+        )
 
     def _use(self, key: _Key) -> _History:
         if (known := self._histories.get(key)) is None:

@@ -1,7 +1,6 @@
 """The one place that calls inference: a history in, a `ModelReply` out, whatever inference does."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from evershelf.contracts.inference import (
 )
 from evershelf.contracts.recommendations import TROUBLE, Reason
 from evershelf.gateway.circuit import Circuit
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.breaker import Call, Limits, State
@@ -31,15 +31,16 @@ _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 class InferenceClient:
     """A connection pool to inference. `rank` never raises for what inference or the network do: it says what came."""
 
-    def __init__(self, settings: GatewaySettings, telemetry: Telemetry) -> None:
+    def __init__(self, settings: GatewaySettings, telemetry: Telemetry, *, outside: Outside) -> None:
         self._settings = settings
         self._telemetry = telemetry
+        self._clock = outside.clock
         self._url = settings.inference_url.rstrip("/") + "/v1/rank"
         self._session: aiohttp.ClientSession | None = None
         self.state = DependencyState.UNKNOWN
         self.since_s: float | None = None
         self._branches: set[asyncio.Task[ModelReply]] = set()
-        self._circuit = Circuit("inference", self._probe, Limits())
+        self._circuit = Circuit("inference", self._probe, Limits(), outside=outside)
 
     async def start(self) -> None:
         """Opens the pool; no connection is made yet."""
@@ -80,7 +81,7 @@ class InferenceClient:
             return ModelReply(Reason.CIRCUIT_OPEN)
         query = RankQuery(history=tuple(history[:HISTORY_MAX]), k=k, exclude=tuple(exclude[:EXCLUDED_MAX]))
         body = RankRequest(queries=(query,)).model_dump_json().encode()
-        began_s, patient = time.monotonic(), remaining_ms >= self._settings.gateway_inference_patience_ms
+        began_s, patient = self._clock.monotonic_s(), remaining_ms >= self._settings.gateway_inference_patience_ms
         try:
             reply = await self._ask(body, answered, remaining_ms)
             if reply.ranking is not None and not _holds_up(reply.ranking, query):
@@ -141,7 +142,7 @@ class InferenceClient:
 
     def _note(self, outcome: Reason, began_s: float, *, patient: bool) -> float:
         """Tells everyone who counts that a call has ended; returns the seconds it took."""
-        elapsed_s = time.monotonic() - began_s
+        elapsed_s = self._clock.monotonic_s() - began_s
         self._telemetry.inference_called(outcome, elapsed_s)
         self._circuit.record(_health(outcome, patient=patient))
         self._become(DependencyState.DOWN if outcome in TROUBLE else DependencyState.UP)
@@ -149,7 +150,7 @@ class InferenceClient:
 
     def _become(self, state: DependencyState) -> None:
         if state is not self.state:
-            self.state, self.since_s = state, time.time()
+            self.state, self.since_s = state, self._clock.unix_s()
 
 
 def _health(outcome: Reason, *, patient: bool) -> Call:

@@ -1,6 +1,5 @@
 """What one gateway process is made of: built once in create_app, found by routes on `app.state.parts`."""
 
-import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +12,7 @@ from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
 from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.snapshot import SnapshotHolder
@@ -26,6 +26,7 @@ class Parts:
     """All parts of a gateway, in the order in which they start; they stop in reverse."""
 
     settings: GatewaySettings
+    outside: Outside
     telemetry: Telemetry
     loop_lag: LoopLag
     database: DatabaseLink
@@ -43,7 +44,7 @@ def figures(parts: Parts) -> dict[str, float]:
     shelf, counts = parts.snapshots.current, parts.spool.counts()
     return {
         "evershelf_database_up": parts.database.state is DependencyState.UP,
-        "evershelf_snapshot_age_seconds": max(0.0, time.time() - shelf.created_at_s),
+        "evershelf_snapshot_age_seconds": max(0.0, parts.outside.clock.unix_s() - shelf.created_at_s),
         "evershelf_snapshot_items": len(shelf),
         "evershelf_spool_events_accepted": counts.accepted,
         "evershelf_spool_events_stored": counts.stored,

@@ -1,11 +1,10 @@
 """One recommendation: baseline first, the model if it answers in time and holds up, then the explained answer."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 from pydantic import JsonValue
@@ -16,6 +15,7 @@ from evershelf.contracts.placements import Placement, SeenItems
 from evershelf.contracts.recommendations import Reason, RecommendationRequest
 from evershelf.gateway.decisions import Decision
 from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.shelf import Shelf
 from evershelf.policy.admission import refusal
@@ -38,10 +38,11 @@ class Ask:
     deadline_ms: int
     began_s: float
     shelf: Shelf
+    clock: Clock
 
     def remaining_ms(self, reserve_ms: float) -> float:
         """What is left of the budget, less what composing and sending take."""
-        return self.deadline_ms - reserve_ms - (time.monotonic() - self.began_s) * 1_000
+        return self.deadline_ms - reserve_ms - (self.clock.monotonic_s() - self.began_s) * 1_000
 
 
 async def recommend(parts: Parts, ask: Ask) -> bytes:
@@ -71,7 +72,7 @@ def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
         context_items=request.context_items,
         category=request.category,
         hidden=frozenset(hidden),
-        now_s=time.time(),
+        now_s=ask.clock.unix_s(),
     )
 
 
@@ -147,8 +148,8 @@ def _interactions(context: Sequence[str], history: Sequence[HistoryEntry], now_s
 
 
 def _answer(parts: Parts, ask: Ask, composed: Composed) -> bytes:
-    now_s, recommendation_id = time.time(), uuid4()
-    elapsed_ms = (time.monotonic() - ask.began_s) * 1_000
+    now_s, recommendation_id = ask.clock.unix_s(), parts.outside.new_id()
+    elapsed_ms = (ask.clock.monotonic_s() - ask.began_s) * 1_000
     head: dict[str, JsonValue] = {
         "recommendation_id": str(recommendation_id),
         "placement": ask.placement.name,

@@ -1,9 +1,7 @@
 """The shipper: moves events and decisions from the spool to PostgreSQL, each counted once, whatever fails meanwhile."""
 
 import asyncio
-import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from evershelf.contracts.events import Event
 from evershelf.gateway.database import DatabaseLink
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.spool_file import SpooledDecision, SpooledEvent
@@ -54,12 +53,12 @@ class Shipper:
         database: DatabaseLink,
         settings: GatewaySettings,
         *,
-        chance: Callable[[], float] = random.random,
+        outside: Outside | None = None,
     ) -> None:
         self._spool = spool
         self._database = database
         self._settings = settings
-        self._chance = chance
+        self._outside = outside or Outside()
         self._log = structlog.get_logger()
         self._task: asyncio.Task[None] | None = None
         self._refused: dict[int, _Refusal] = {}  # by sequence; never more than one batch of them
@@ -173,10 +172,10 @@ class Shipper:
 
     def _refuse(self, sequence: int, reason: str) -> None:
         attempts = self._refused[sequence].attempts + 1 if sequence in self._refused else 1
-        self._refused[sequence] = _Refusal(attempts, time.monotonic() + self._wait_s(attempts), reason)
+        self._refused[sequence] = _Refusal(attempts, self._outside.clock.monotonic_s() + self._wait_s(attempts), reason)
 
     def _is_due(self, sequence: int) -> bool:
-        return sequence not in self._refused or time.monotonic() >= self._refused[sequence].due_s
+        return sequence not in self._refused or self._outside.clock.monotonic_s() >= self._refused[sequence].due_s
 
     def _is_given_up(self, sequence: int) -> bool:
         refusal = self._refused.get(sequence)
@@ -193,11 +192,11 @@ class Shipper:
         self.last_error = f"{type(error).__name__}: {error}"
         if self.failures_in_a_row == 1:
             self._log.warning("shipping_failed", error=self.last_error)
-        wait_until_s = time.monotonic() + self._wait_s(self.failures_in_a_row)
+        wait_until_s = self._outside.clock.monotonic_s() + self._wait_s(self.failures_in_a_row)
         # "Away, then back" ends the wait at once: what was in the way is gone. A database that answers and still fails
         # (full, read-only) is given the whole of it.
         was_away = not await self._answers()
-        while (left_s := wait_until_s - time.monotonic()) > 0:
+        while (left_s := wait_until_s - self._outside.clock.monotonic_s()) > 0:
             await asyncio.sleep(min(left_s, WATCH_S))
             answers = await self._answers()
             if answers and was_away:
@@ -215,7 +214,7 @@ class Shipper:
 
     def _wait_s(self, attempts: int) -> float:
         limit_s = min(self._settings.gateway_ship_backoff_s_max, BACKOFF_S_MIN * 2.0 ** min(attempts, 32))
-        return limit_s * self._chance()
+        return limit_s * self._outside.random.random()
 
 
 def _event(spooled: SpooledEvent) -> Event:

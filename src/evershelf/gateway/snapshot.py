@@ -1,13 +1,13 @@
 """Which shelf is in use: follows the registry's `current` snapshot, and never lets go of the last good one."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import structlog
 
 from evershelf.contracts.manifest import SnapshotManifest
 from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shelf import NO_SNAPSHOT, Shelf, changed, empty_shelf, load_shelf
 from evershelf.gateway.telemetry import Telemetry
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 class SnapshotHolder:
     """Holds the shelf in use. `start` takes the newest sound snapshot on this disk; then the registry is followed."""
 
-    def __init__(self, settings: GatewaySettings, mirror: Mirror, telemetry: Telemetry) -> None:
+    def __init__(self, settings: GatewaySettings, mirror: Mirror, telemetry: Telemetry, *, clock: Clock) -> None:
         self._settings = settings
         self._mirror = mirror
         self._telemetry = telemetry
@@ -30,7 +30,7 @@ class SnapshotHolder:
         self._refused: set[str] = set()
         self._last_refusal = ""
         self._following: asyncio.Task[None] | None = None
-        self.current: Shelf = empty_shelf(time.time())
+        self.current: Shelf = empty_shelf(clock.unix_s())
 
     @property
     def has_snapshot(self) -> bool:

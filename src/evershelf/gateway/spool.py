@@ -6,17 +6,20 @@ SpoolError
 """
 
 import asyncio
-import threading
-import time
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
 
 import structlog
 
 from evershelf.contracts.events import Event, EventStatus
+from evershelf.gateway.one_thread import OneThread
+from evershelf.gateway.outside import Clock, open_sqlite
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool_file import (
     SpoolCounts,
@@ -40,6 +43,7 @@ DECISION_QUEUE_MAX = 4_096
 DECISION_COMMIT_MAX = 1_024
 DECISIONS_MAX = 100_000
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -75,29 +79,36 @@ class _Work:
 
 
 class Spool:
-    """Group commit through one writer thread.
+    """Group commit through one writer, which uses the disk on a thread of its own.
 
-    The thread takes what waits, up to gateway_spool_commit_events_max events, commits it with one sync, and takes
-    what has gathered meanwhile: the busier, the larger the groups, and an idle spool makes nobody wait. (Source of the
+    It takes what waits, up to gateway_spool_commit_events_max events, commits it with one sync, and takes what has
+    gathered meanwhile: the busier, the larger the groups, and an idle spool makes nobody wait. (Source of the
     idea: DeWitt et al., Implementation Techniques for Main Memory Database Systems, 1984, section 5.2.)
     """
 
-    def __init__(self, settings: GatewaySettings, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        clock: Clock | None = None,
+        open_sqlite: Callable[[Path], sqlite3.Connection] = open_sqlite,
+    ) -> None:
         self.path = settings.gateway_data_dir / SPOOL_FILE
         self._settings = settings
-        self._clock = clock
+        self._clock = clock or Clock()
+        self._open_sqlite = open_sqlite
         self._log = structlog.get_logger()
-        self._wake = threading.Condition()
+        self._wake = asyncio.Event()
         self._appends: deque[_Append] = deque()
         self._commands: deque[_Command] = deque()
         self._decisions: deque[Callable[[], bytes]] = deque()
         self._decisions_due_s = 0.0
         self._closing = False
-        self._closed = asyncio.Event()
-        self._waiting = 0  # events handed over and not yet answered; only the event loop touches it
+        self._waiting = 0  # events handed over and not yet answered
         self._file: SpoolFile | None = None
         self._counts = SpoolCounts()
-        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread = OneThread("spool")
+        self._writing: asyncio.Task[None] | None = None
         self.available = True  # whether the last use of the disk succeeded
         self.failures = 0
         self.quarantined = 0
@@ -106,17 +117,16 @@ class Spool:
     async def start(self) -> None:
         """Starts the writer. A disk that is not there fails the appends, not the start."""
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._writing = asyncio.create_task(self._write(), name="spool")
 
     async def close(self) -> None:
         """Commits what was handed over, then closes the file. What comes later is refused."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread.ident is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._closed.wait()
+        self._closing = True
+        self._wake.set()
+        if self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=CLOSE_TIMEOUT_S)
+            self._writing.cancel()  # if it has not ended, the disk hangs
+        self._thread.shutdown()
 
     async def append(self, events: Sequence[Event]) -> list[EventStatus]:
         """ACCEPTED, DUPLICATE or CONFLICT for each event, only after all of them are on disk.
@@ -124,13 +134,12 @@ class Spool:
         Raises SpoolFull at once when there is no room, or SpoolUnavailable; then none of them is acknowledged.
         """
         self._check_room(len(events))
+        if self._closing:
+            raise SpoolUnavailable("the spool is closing")
         answer: asyncio.Future[list[EventStatus] | SpoolError] = self._loop.create_future()
-        with self._wake:
-            if self._closing:
-                raise SpoolUnavailable("the spool is closing")
-            self._waiting += len(events)
-            self._appends.append(_Append(events, answer))
-            self._wake.notify()
+        self._waiting += len(events)
+        self._appends.append(_Append(events, answer))
+        self._wake.set()
         return await _answered(answer, APPEND_TIMEOUT_S)
 
     def append_decision(self, encode: Callable[[], bytes]) -> bool:
@@ -138,15 +147,14 @@ class Spool:
 
         Returns False, and counts, where it had to be dropped.
         """
-        with self._wake:
-            waiting = len(self._decisions)
-            room = waiting < DECISION_QUEUE_MAX and waiting + self._counts.decisions < DECISIONS_MAX
-            if self._closing or not room:
-                self.decisions_dropped += 1
-                return False
-            self._decisions.append(encode)
-            if waiting == 0:
-                self._wake.notify()
+        waiting = len(self._decisions)
+        room = waiting < DECISION_QUEUE_MAX and waiting + self._counts.decisions < DECISIONS_MAX
+        if self._closing or not room:
+            self.decisions_dropped += 1
+            return False
+        self._decisions.append(encode)
+        if waiting == 0:
+            self._wake.set()
         return True
 
     def counts(self) -> SpoolCounts:
@@ -190,35 +198,38 @@ class Spool:
             raise SpoolFull(f"{self._counts.pending} events wait for PostgreSQL")
 
     async def _ask(self, run: Callable[[SpoolFile], T]) -> T:
+        if self._closing or len(self._commands) >= COMMANDS_MAX:
+            raise SpoolUnavailable("the spool is closing or has too much to do")
         answer: asyncio.Future[object] = self._loop.create_future()
-        with self._wake:
-            if self._closing or len(self._commands) >= COMMANDS_MAX:
-                raise SpoolUnavailable("the spool is closing or has too much to do")
-            self._commands.append(_Command(run, answer))
-            self._wake.notify()
-        return cast("T", await _answered(answer, COMMAND_TIMEOUT_S))  # the thread answers with what `run` returned
+        self._commands.append(_Command(run, answer))
+        self._wake.set()
+        return cast("T", await _answered(answer, COMMAND_TIMEOUT_S))  # it is answered with what `run` returned
 
-    # From here on: the writer thread ------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        self._attempt(lambda _: None)  # counts are known, and damage is found, before the first event comes
-        while (work := self._next_work()) is not None:
+    async def _write(self) -> None:
+        await self._on_thread(self._attempt, lambda _: None)  # counts and damage are known before the first event
+        while (work := await self._next_work()) is not None:
             if work.appends:
-                self._commit(work.appends)
+                self._settle(work.appends, await self._on_thread(self._commit, work.appends))
             if work.command is not None:
-                self._answer([(work.command.answer, self._attempt(work.command.run))])
+                outcome = await self._on_thread(self._attempt, work.command.run)
+                if not work.command.answer.done():
+                    work.command.answer.set_result(outcome)
             if work.decisions:
-                self._commit_decisions(work.decisions)
-        self._close_file()
-        self._call_soon(lambda closed: closed.set(), self._closed)
+                self.decisions_dropped += await self._on_thread(self._commit_decisions, work.decisions)
+        await self._on_thread(self._close_file)
 
-    def _next_work(self) -> _Work | None:
+    async def _on_thread(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        return await self._loop.run_in_executor(self._thread, partial(call, *arguments, **named))
+
+    async def _next_work(self) -> _Work | None:
         """What to do next, waiting for it; None when closing and all is done."""
-        with self._wake:
-            while not (self._appends or self._commands or self._closing or self._decisions_are_due()):
-                self._wake.wait(DECISION_DELAY_S if self._decisions else None)
-            command = self._commands.popleft() if self._commands else None
-            work = _Work(self._take_appends(), command, self._take_decisions())
+        while not (self._appends or self._commands or self._closing or self._decisions_are_due()):
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DECISION_DELAY_S if self._decisions else None):
+                    await self._wake.wait()
+        command = self._commands.popleft() if self._commands else None
+        work = _Work(self._take_appends(), command, self._take_decisions())
         return work if work.appends or work.command or work.decisions or not self._closing else None
 
     def _take_appends(self) -> list[_Append]:
@@ -233,28 +244,34 @@ class Spool:
 
     def _decisions_are_due(self) -> bool:
         waiting = len(self._decisions)
-        return waiting > 0 and (time.monotonic() >= self._decisions_due_s or waiting >= DECISION_COMMIT_MAX)
+        return waiting > 0 and (self._clock.monotonic_s() >= self._decisions_due_s or waiting >= DECISION_COMMIT_MAX)
 
     def _take_decisions(self) -> list[Callable[[], bytes]]:
         if not self._decisions or not (self._closing or self._decisions_are_due()):
             return []
-        self._decisions_due_s = time.monotonic() + DECISION_DELAY_S
+        self._decisions_due_s = self._clock.monotonic_s() + DECISION_DELAY_S
         return [self._decisions.popleft() for _ in range(min(len(self._decisions), DECISION_COMMIT_MAX))]
 
-    def _commit(self, appends: list[_Append]) -> None:
-        outcome = self._attempt(lambda file: file.append([append.events for append in appends]))
-        answers = [outcome] * len(appends) if isinstance(outcome, SpoolError) else outcome
-        settled: list[tuple[_Append, list[EventStatus] | SpoolError]] = list(zip(appends, answers, strict=True))
-        self._call_soon(self._settle, settled)
+    def _settle(self, appends: list[_Append], answers: "list[list[EventStatus] | SpoolError]") -> None:
+        for append, answer in zip(appends, answers, strict=True):
+            self._waiting -= len(append.events)
+            if not append.answer.done():
+                append.answer.set_result(answer)
 
-    def _commit_decisions(self, encoders: list[Callable[[], bytes]]) -> None:
+    # From here on: the thread -------------------------------------------------------------------------------------
+
+    def _commit(self, appends: list[_Append]) -> "list[list[EventStatus] | SpoolError]":
+        outcome = self._attempt(lambda file: file.append([append.events for append in appends]))
+        return [outcome] * len(appends) if isinstance(outcome, SpoolError) else [*outcome]
+
+    def _commit_decisions(self, encoders: list[Callable[[], bytes]]) -> int:
+        """Commits what can be encoded; returns how many could not be kept."""
         bodies = []
         for encode in encoders:
-            with suppress(TypeError):  # what cannot be told as JSON is dropped, and counted below
+            with suppress(TypeError):  # what cannot be told as JSON is dropped, and counted
                 bodies.append(encode())
         outcome = self._attempt(lambda file: file.append_decisions(bodies))
-        with self._wake:
-            self.decisions_dropped += len(encoders) - (0 if isinstance(outcome, SpoolError) else len(bodies))
+        return len(encoders) - (0 if isinstance(outcome, SpoolError) else len(bodies))
 
     def _attempt(self, run: Callable[[SpoolFile], T]) -> T | SpoolUnavailable:
         # The boundary to a source that can fail in any way: a disk. Whatever comes, the file is opened anew.
@@ -270,14 +287,21 @@ class Spool:
         return outcome
 
     def _open(self) -> SpoolFile:
-        remember_s = self._settings.gateway_spool_remember_s
         try:
-            return SpoolFile(self.path, remember_s=remember_s, clock=self._clock)
+            return self._open_file()
         except SpoolDamagedError as error:
-            aside = put_aside(self.path, now_s=self._clock())
+            aside = put_aside(self.path, now_s=self._clock.unix_s())
             self.quarantined += 1
             self._log.error("spool_quarantined", aside=str(aside), error=str(error))
-            return SpoolFile(self.path, remember_s=remember_s, clock=self._clock)
+            return self._open_file()
+
+    def _open_file(self) -> SpoolFile:
+        return SpoolFile(
+            self.path,
+            remember_s=self._settings.gateway_spool_remember_s,
+            unix_s=self._clock.unix_s,
+            connect=self._open_sqlite,
+        )
 
     def _fail(self, error: Exception) -> None:
         self.failures += 1
@@ -291,7 +315,7 @@ class Spool:
     def _put_aside(self, error: Exception) -> None:
         # Damage that showed itself in use: the check at opening may not find it, so the file goes at once.
         try:
-            aside = put_aside(self.path, now_s=self._clock())
+            aside = put_aside(self.path, now_s=self._clock.unix_s())
         except OSError as other:
             self._log.error("spool_failed", error=str(other))
             return
@@ -305,27 +329,6 @@ class Spool:
                 file.close()
             except Exception as error:  # noqa: BLE001 - the same boundary: a failing disk may fail at closing too
                 self._log.warning("spool_close_failed", error=str(error))
-
-    def _answer(self, answers: "list[tuple[asyncio.Future[object], object]]") -> None:
-        self._call_soon(_set_answers, answers)
-
-    def _call_soon(self, call: Callable[[T], None], argument: T) -> None:
-        if not self._loop.is_closed():  # nobody is left to be told
-            self._loop.call_soon_threadsafe(call, argument)
-
-    # Back on the event loop ---------------------------------------------------------------------------------------
-
-    def _settle(self, settled: list[tuple[_Append, list[EventStatus] | SpoolError]]) -> None:
-        for append, answer in settled:
-            self._waiting -= len(append.events)
-            if not append.answer.done():
-                append.answer.set_result(answer)
-
-
-def _set_answers(answers: "list[tuple[asyncio.Future[object], object]]") -> None:
-    for future, answer in answers:
-        if not future.done():
-            future.set_result(answer)
 
 
 async def _answered(answer: "asyncio.Future[T | SpoolError]", timeout_s: float) -> T:

@@ -15,9 +15,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from evershelf.contracts.events import Event, EventStatus
+from evershelf.gateway.outside import open_sqlite
 
 SCHEMA_VERSION = 1
-BUSY_TIMEOUT_S = 2.0  # another gateway may hold the same file while one replaces the other
 JOURNAL_BYTES_MAX = 64 * 1_024 * 1_024
 # A file up to this size is read through at opening; in a larger one damage is found when it is met.
 CHECKED_BYTES_MAX = 32 * 1_024 * 1_024
@@ -70,11 +70,18 @@ class SpoolFile:
     what the same descriptor will write. Raises sqlite3.Error or OSError, and SpoolDamagedError at opening.
     """
 
-    def __init__(self, path: Path, *, remember_s: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        remember_s: int,
+        unix_s: Callable[[], float],
+        connect: Callable[[Path], sqlite3.Connection] = open_sqlite,
+    ) -> None:
         self._remember_s = remember_s
-        self._clock = clock
+        self._unix_s = unix_s
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        self._connection = connect(path)
         try:
             self._prepare(path)
             self.counts = self._read_counts()
@@ -89,7 +96,7 @@ class SpoolFile:
     def append(self, batches: Iterable[Sequence[Event]]) -> list[list[EventStatus]]:
         """Commits all batches at once: ACCEPTED, DUPLICATE or CONFLICT for each event, in order."""
         with self._transaction():
-            now_s = int(self._clock())
+            now_s = int(self._unix_s())
             statuses = [[self._append(event, now_s) for event in batch] for batch in batches]
             accepted = sum(batch.count(EventStatus.ACCEPTED) for batch in statuses)
             self._count(accepted=accepted, pending=accepted)
@@ -173,7 +180,7 @@ class SpoolFile:
         return self._connection.executemany(_sql(statement), [(sequence,) for sequence in sequences]).rowcount
 
     def _forget(self) -> None:
-        forget_before_s = int(self._clock()) - self._remember_s
+        forget_before_s = int(self._unix_s()) - self._remember_s
         oldest = self._connection.execute(_sql("oldest_remembered")).fetchone()
         if oldest is not None and oldest[0] < forget_before_s:
             self._connection.execute(_sql("forget"), (forget_before_s, FORGET_ROWS_MAX))

@@ -1,7 +1,6 @@
 """POST /v1/events: takes reports, and says "accepted" only of what is on disk."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -99,7 +98,7 @@ def _parse_batch(body: bytes) -> list[JsonValue]:
 
 
 async def _judge(parts: Parts, batch: Sequence[JsonValue]) -> list[_Judged]:
-    now_s = time.time()
+    now_s = parts.outside.clock.unix_s()
     judged: list[_Judged] = []
     for index, raw in enumerate(batch):
         if index and index % EVENTS_A_TURN == 0:

@@ -1,7 +1,5 @@
 """Health: whether the process lives, may receive traffic, and what it sees of its dependencies."""
 
-import time
-
 from fastapi import APIRouter, Request, Response
 
 from evershelf import __version__
@@ -42,19 +40,19 @@ async def get_dependencies(request: Request) -> Dependencies:
             Dependency(
                 name="postgresql",
                 state=parts.database.state,
-                since_s=_since(parts.database.since_s),
+                since_s=_since(parts, parts.database.since_s),
                 detail="Holds items, users, events. Away: answers go on, events wait in the spool.",
             ),
             Dependency(
                 name="inference",
                 state=parts.inference.state,
-                since_s=_since(parts.inference.since_s),
+                since_s=_since(parts, parts.inference.since_s),
                 detail=f"Ranks for known users; circuit {parts.inference.circuit}. Away: the baseline answers.",
             ),
             Dependency(
                 name="snapshot",
                 state=DependencyState.UP if parts.snapshots.has_snapshot else DependencyState.DOWN,
-                since_s=_since(shelf.created_at_s),
+                since_s=_since(parts, shelf.created_at_s),
                 detail=f"Version {shelf.version}, {len(shelf)} items, {len(shelf.changes)} changed since.",
             ),
             _spool(parts, counts.pending),
@@ -75,5 +73,5 @@ def _spool(parts: Parts, pending: int) -> Dependency:
     return Dependency(name="spool", state=state, since_s=None, detail=detail)
 
 
-def _since(moment_s: float | None) -> float | None:
-    return None if moment_s is None else round(max(0.0, time.time() - moment_s), 3)
+def _since(parts: Parts, moment_s: float | None) -> float | None:
+    return None if moment_s is None else round(max(0.0, parts.outside.clock.unix_s() - moment_s), 3)

@@ -1,6 +1,5 @@
 """Recommendations over HTTP: read the request, fix its deadline, answer."""
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -50,8 +49,9 @@ async def get_popular(http: Request, category: CategoryPath | None = None, k: Wa
 
 
 async def _answered(http: Request, request: RecommendationRequest) -> Response:
-    began_s = time.monotonic()
     parts = parts_of(http)
+    clock = parts.outside.clock
+    began_s = clock.monotonic_s()
     placement = parts.mirror.placements.get(request.placement)
     if placement is None:
         known = ", ".join(sorted(parts.mirror.placements))
@@ -59,5 +59,5 @@ async def _answered(http: Request, request: RecommendationRequest) -> Response:
             ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
         )
     budget_ms = deadline_ms(http.headers, placement.deadline_ms)
-    body = await recommend(parts, Ask(request, placement, budget_ms, began_s, parts.snapshots.current))
+    body = await recommend(parts, Ask(request, placement, budget_ms, began_s, parts.snapshots.current, clock))
     return Response(body, media_type="application/json")

@@ -1,0 +1,64 @@
+"""What the gateway takes from the machine around it; a simulation hands it a machine of its own."""
+
+import gc
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from evershelf.storage import postgres
+
+GC_YOUNG_OBJECTS = 20_000
+GC_YOUNG_PER_MIDDLE = 50
+GC_MIDDLE_PER_FULL = 1_000
+SQLITE_BUSY_TIMEOUT_S = 2.0  # another gateway may hold the same file while one replaces the other
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Monotonic seconds for durations and deadlines; Unix seconds for the time of day, which may step."""
+
+    monotonic_s: Callable[[], float] = time.monotonic
+    unix_s: Callable[[], float] = time.time
+
+
+def open_sqlite(path: Path) -> sqlite3.Connection:
+    """A connection without transactions of its own making."""
+    return sqlite3.connect(path, isolation_level=None, timeout=SQLITE_BUSY_TIMEOUT_S)
+
+
+def spare_the_collector() -> None:
+    """Keeps the garbage collector from stopping the event loop: full collections took 100 to 200 ms of it here.
+
+    What exists by now lives as long as the process and is not looked at again. Nearly all garbage is freed by counting
+    references; the rare cycle that is left dies young, in collections that stay quick.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG_OBJECTS, GC_YOUNG_PER_MIDDLE, GC_MIDDLE_PER_FULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Time, chance, PostgreSQL, the spool's disk. Sockets, timers and threads come from the event loop.
+
+    `settle` is called once, when all parts have started.
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    random: Random = field(default_factory=Random)
+    connect: Callable[..., Coroutine[Any, Any, "asyncpg.Connection[asyncpg.Record]"]] = postgres.connect
+    open_pool: Callable[..., Awaitable[postgres.Pool]] = postgres.open_pool
+    open_sqlite: Callable[[Path], sqlite3.Connection] = open_sqlite
+
+    settle: Callable[[], None] = spare_the_collector
+
+    def new_id(self) -> UUID:
+        """A random id (version 4), from the same chance as everything else."""
+        return UUID(int=self.random.getrandbits(128), version=4)
