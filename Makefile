@@ -62,7 +62,7 @@ openapi: setup ## Write the API documents that the code describes.
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew and write requirements/*.txt.
 	$(BIN)/uv lock --quiet --upgrade
-	@for image in $(IMAGES); do $(MAKE) --no-print-directory export FILE=$$image ARGUMENTS="--no-default-groups --extra $$image"; done
+	@for image in $(IMAGES); do $(MAKE) --no-print-directory export FILE=$$image ARGUMENTS="--no-default-groups --extra $$image --extra s3"; done
 	@$(MAKE) --no-print-directory export FILE=dev ARGUMENTS="--all-extras --group dev"
 	@echo editables | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate --output-file requirements/build.txt
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evershelf.supervision.installation import Installation, InstallationError, default_data_dir
 
 if TYPE_CHECKING:
+    from evershelf.registry.store import Registry
     from evershelf.supervision.settings import InstallationSettings
 
 
@@ -23,10 +24,11 @@ def settings() -> "InstallationSettings":
     return InstallationSettings()
 
 
-def registry_path(data_dir: Path | None) -> Path:
-    """Where the registry lies: the setting `registry`, else the folder of the installation."""
-    configured = settings().registry
-    return configured or installation(data_dir).registry_dir
+def registry(data_dir: Path | None) -> "Registry":
+    """The registry at the setting `registry`, else in the folder of the installation. Raises MissingExtraError."""
+    from evershelf.supervision.registry import open_own_registry
+
+    return open_own_registry(installation(data_dir))
 
 
 @contextmanager

@@ -8,12 +8,15 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evershelf.cli.context import installation, registry_path, settings
+from evershelf.cli.context import installation, registry, settings
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_table
 from evershelf.supervision.installation import LOOPBACK, Installation
+
+if TYPE_CHECKING:
+    from evershelf.registry.store import Registry
 
 DISK_FREE_MIN_BYTES = 500_000_000
 
@@ -103,16 +106,14 @@ def _processes(home: Installation) -> Iterator[Finding]:
 
 
 def _registry(home: Installation) -> Iterator[Finding]:
-    folder = registry_path(home.data_dir)
+    versions = registry(home.data_dir)
     for kind, alias, verb in (("models", "champion", "train"), ("snapshots", "current", "refresh")):
-        yield _alias(folder, (kind, alias), verb)
+        yield _alias(versions, (kind, alias), verb)
 
 
-def _alias(folder: Path, named: tuple[str, str], verb: str) -> Finding:
-    from evershelf.registry.store import DirectoryRegistry
-
+def _alias(versions: "Registry", named: tuple[str, str], verb: str) -> Finding:
     kind, alias = named
-    read: Callable[..., object] = DirectoryRegistry(folder).read_alias
+    read: Callable[..., object] = versions.read_alias
     try:
         pointer = read(kind, alias)
     except Exception as error:  # noqa: BLE001 - the doctor reports what it meets and goes on

@@ -4,16 +4,16 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evershelf.cli.context import registry as open_registry
 from evershelf.cli.options import AsJson, DataDir
 
 if TYPE_CHECKING:
     from evershelf.contracts.manifest import AliasPointer
-    from evershelf.registry.store import DirectoryRegistry
+    from evershelf.registry.store import Registry
 
 models_app = typer.Typer(help="Model versions: list them, promote one, roll back.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the move."
 def list_models(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Every version with its figures, oldest first, and the aliases that name it."""
     with _refusals_told():
-        rows = _rows(_registry(data_dir))
+        rows = _rows(open_registry(data_dir))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -45,7 +45,7 @@ def promote_model(
     from evershelf.registry.store import promote
 
     with _refusals_told():
-        registry = _registry(data_dir)
+        registry = open_registry(data_dir)
         registry.check("models", version)
         _print_move(promote(registry, version, moved_by=_operator(), reason=reason), as_json=as_json)
 
@@ -56,17 +56,10 @@ def roll_back_model(data_dir: DataDir = None, reason: Reason = "rolled back by h
     from evershelf.registry.store import roll_back
 
     with _refusals_told():
-        _print_move(roll_back(_registry(data_dir), moved_by=_operator(), reason=reason), as_json=as_json)
+        _print_move(roll_back(open_registry(data_dir), moved_by=_operator(), reason=reason), as_json=as_json)
 
 
-def _registry(data_dir: Path | None) -> "DirectoryRegistry":
-    from evershelf.cli.context import registry_path
-    from evershelf.registry.store import DirectoryRegistry
-
-    return DirectoryRegistry(registry_path(data_dir))
-
-
-def _rows(registry: "DirectoryRegistry") -> list[dict[str, object]]:
+def _rows(registry: "Registry") -> list[dict[str, object]]:
     from evershelf.registry.aliases import CHAMPION, PREVIOUS
 
     pointers = {name: registry.read_alias("models", name) for name in (CHAMPION, PREVIOUS)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evershelf.cli.context import open_database, registry_path
+from evershelf.cli.context import open_database, registry
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress, print_table
 
@@ -38,12 +38,11 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model; it serves if it beats popularity on what happened last."""
-    from evershelf.registry.store import DirectoryRegistry
     from evershelf.training.pipeline import train as run
 
-    registry = DirectoryRegistry(registry_path(data_dir))
+    versions = registry(data_dir)
     with _migrated(data_dir) as url, _steps(as_json) as on_step:
-        outcome = run(url, registry, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
+        outcome = run(url, versions, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
     if as_json:
         print_json({"promoted": outcome.promoted, **outcome.manifest.model_dump(mode="json")})
     else:
@@ -69,12 +68,11 @@ def evaluate(
             raise typer.BadParameter("give --train and --test, or --file with --split")
         _evaluate_files(train_file or one_file, test_file, items_file, split, time_limit=time_limit, as_json=as_json)
         return
-    from evershelf.registry.store import DirectoryRegistry
     from evershelf.training.pipeline import evaluate as run
 
-    registry = DirectoryRegistry(registry_path(data_dir))
+    versions = registry(data_dir)
     with _migrated(data_dir) as url, _steps(as_json) as on_step:
-        measured, version = run(url, registry, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
+        measured, version = run(url, versions, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
     if as_json:
         print_json({"recipe_of": version, **measured.metrics()})
     else:
@@ -107,16 +105,15 @@ def refresh(
     as_json: AsJson = False,
 ) -> None:
     """Renew the gateway's snapshot from the database, once or again and again."""
-    from evershelf.registry.store import DirectoryRegistry
     from evershelf.training.snapshot import refresh as run
 
     interval_s = None if every is None else _seconds(every)
-    registry = DirectoryRegistry(registry_path(data_dir))
+    versions = registry(data_dir)
     with _migrated(data_dir) as url:
         if interval_s is None:
-            _print_snapshot(run(url, registry), as_json=as_json)
+            _print_snapshot(run(url, versions), as_json=as_json)
         else:
-            _repeat(lambda: _print_snapshot(run(url, registry), as_json=as_json), interval_s)
+            _repeat(lambda: _print_snapshot(run(url, versions), as_json=as_json), interval_s)
 
 
 def _repeat(action: Callable[[], None], interval_s: float) -> None:

@@ -23,6 +23,15 @@ class ArtifactFile(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Signature(BaseModel):
+    """Who vouches for a manifest: the short name of an Ed25519 key, and its signature over the rest (hex)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key_id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    value: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+
+
 class DataWindow(BaseModel):
     """The events a version was made from: `since` <= occurred_at < `until`."""
 
@@ -92,6 +101,7 @@ class ModelManifest(BaseModel):
     metrics: dict[str, float]
     gate: tuple[GateCheck, ...]
     files: tuple[ArtifactFile, ...]
+    signature: Signature | None = None
 
 
 class SnapshotManifest(BaseModel):
@@ -107,6 +117,7 @@ class SnapshotManifest(BaseModel):
     items: int
     catalog_sequence: int
     files: tuple[ArtifactFile, ...]
+    signature: Signature | None = None
 
 
 class AliasPointer(BaseModel):

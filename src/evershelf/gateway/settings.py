@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from evershelf.contracts.settings import Settings
+from evershelf.registry.settings import RegistrySettings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -23,7 +23,7 @@ def _hex_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(RegistrySettings):
     """Settings of one gateway process. Only `key_secret` has no default: without it no key could be verified."""
 
     gateway_host: str = "127.0.0.1"
@@ -37,7 +37,6 @@ class GatewaySettings(Settings):
     key_secret: Annotated[
         SecretStr, AfterValidator(_hex_secret)
     ]  # hex, 16 to 64 bytes; shared by all gateways and the command line of an installation
-    registry: Path = Path("registry")
 
     inference_url: str = "http://127.0.0.1:8081"
     gateway_inference_concurrency_max: Annotated[int, Field(ge=1)] = 64

@@ -12,8 +12,12 @@ from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shelf import NO_SNAPSHOT, Shelf, changed, empty_shelf, load_shelf
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.registry.aliases import CURRENT
-from evershelf.registry.artifact import ArtifactRefused, Refusal, read_manifest, verify
-from evershelf.registry.store import DirectoryRegistry, discard
+from evershelf.registry.artifact import ArtifactRefused, Refusal, verify
+from evershelf.registry.manifests import read_manifest
+from evershelf.registry.opening import open_registry
+from evershelf.registry.settings import split_keys
+from evershelf.registry.signatures import KeyRing
+from evershelf.registry.store import discard
 
 log = structlog.get_logger()
 
@@ -25,7 +29,8 @@ class SnapshotHolder:
         self._settings = settings
         self._mirror = mirror
         self._telemetry = telemetry
-        self._registry = DirectoryRegistry(settings.registry)
+        self._registry = open_registry(settings)
+        self._keys = KeyRing(split_keys(settings.registry_public_keys))
         self._folder = settings.gateway_data_dir / "snapshots"
         self._refused: set[str] = set()
         self._last_refusal = ""
@@ -91,7 +96,7 @@ class SnapshotHolder:
                 return
 
     def _load(self, folder: Path) -> Shelf:
-        manifest = read_manifest(folder, SnapshotManifest)
+        manifest = read_manifest(folder, SnapshotManifest, self._keys)
         verify(folder, manifest.files)
         return load_shelf(folder, manifest)
 

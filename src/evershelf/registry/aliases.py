@@ -14,6 +14,8 @@ from evershelf.contracts.manifest import AliasPointer
 from evershelf.registry.artifact import ArtifactRefused, Refusal, sync_folder, write_durably
 
 CHAMPION = "champion"
+# The version that is compared with the champion; when it names the champion itself, nothing is.
+CHALLENGER = "challenger"
 CURRENT = "current"
 PREVIOUS = "previous"
 

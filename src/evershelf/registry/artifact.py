@@ -5,22 +5,16 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from evershelf.contracts.manifest import MANIFEST_NAME, ArtifactFile, ModelManifest, SnapshotManifest
 
 FILES_MAX = 32
 FILE_SIZE_BYTES_MAX = 8 * 2**30
-MANIFEST_SIZE_BYTES_MAX = 2**20
 # Folders that are being written or thrown away start so; no version name can.
 INCOMING_PREFIX = ".incoming-"
-
-Manifest = TypeVar("Manifest", ModelManifest, SnapshotManifest)
 
 
 class Refusal(StrEnum):
@@ -31,10 +25,12 @@ class Refusal(StrEnum):
     FILES = "files"  # a file too many, too few, or not a plain file
     SIZE = "size"
     HASH = "hash"
+    SIGNATURE = "signature"  # not signed by a key that is trusted here
     CONTAINER = "container"  # not a sound safetensors file
     TENSORS = "tensors"  # an array is absent, misshapen, not finite or out of range
     ITEMS = "items"  # the list of item ids is not one
     WARM_UP = "warm_up"  # it loads, but does not rank
+    CRASH = "crash"  # loading it ran into something that no check foresaw
 
 
 class ArtifactRefused(Exception):  # noqa: N818 - the name says what happened, not that it is an error of ours
@@ -59,24 +55,6 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256 in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_manifest(folder: Path, model: type[Manifest]) -> Manifest:
-    """The manifest of a version folder. Raises ArtifactRefused when there is none or it is not one."""
-    path = folder / MANIFEST_NAME
-    try:
-        with path.open("rb") as file:
-            text = file.read(MANIFEST_SIZE_BYTES_MAX + 1)
-    except OSError as error:
-        raise ArtifactRefused(Refusal.MISSING, f"{folder.name} has no readable {MANIFEST_NAME}") from error
-    if len(text) > MANIFEST_SIZE_BYTES_MAX:
-        raise ArtifactRefused(Refusal.MANIFEST, f"{MANIFEST_NAME} is longer than {MANIFEST_SIZE_BYTES_MAX} bytes")
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        raise ArtifactRefused(
-            Refusal.MANIFEST, f"{error.error_count()} faults, first: {error.errors()[0]['msg']}"
-        ) from error
 
 
 def verify(folder: Path, files: Sequence[ArtifactFile]) -> None:
@@ -114,24 +92,22 @@ def _verify_file(path: Path, file: ArtifactFile) -> None:
         raise ArtifactRefused(Refusal.FILES, f"{file.name} cannot be read") from error
 
 
-def copy_version(source: Path, destination: Path, manifest: ModelManifest | SnapshotManifest) -> None:
-    """Puts a verified, durable copy of `source` at `destination`, wholly or not at all.
-
-    What is verified is the copy, so a source that changes meanwhile is refused too.
+def place_version(
+    destination: Path, files: Sequence[ArtifactFile], manifest: bytes, *, fill: Callable[[Path], None]
+) -> None:
+    """Puts what `fill` writes at `destination`, verified and durable, wholly or not at all; `manifest` goes with it.
 
     Raises:
-        ArtifactRefused: the bytes are not those of the manifest.
+        ArtifactRefused: the bytes are not those of `files`.
         FileExistsError: there is a version at `destination` already.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     incoming = destination.parent / f"{INCOMING_PREFIX}{uuid.uuid4().hex}"
     incoming.mkdir()
     try:
-        verify_names(source, manifest.files)
-        for file in manifest.files:
-            _copy_durably(source / file.name, incoming / file.name)
-        verify(incoming, manifest.files)
-        write_durably(incoming / MANIFEST_NAME, manifest_bytes(manifest))
+        fill(incoming)
+        verify(incoming, files)
+        write_durably(incoming / MANIFEST_NAME, manifest)
         sync_folder(incoming)
         if destination.exists():
             raise FileExistsError(destination)
@@ -139,6 +115,13 @@ def copy_version(source: Path, destination: Path, manifest: ModelManifest | Snap
         sync_folder(destination.parent)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+
+
+def copy_files(source: Path, files: Sequence[ArtifactFile], into: Path) -> None:
+    """Durable copies of `files`. What is verified later is the copy, so a source that changes meanwhile is refused."""
+    verify_names(source, files)
+    for file in files:
+        _copy_durably(source / file.name, into / file.name)
 
 
 def verify_names(folder: Path, files: Sequence[ArtifactFile]) -> None:

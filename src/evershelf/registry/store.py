@@ -10,19 +10,23 @@ import re
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, overload
 
-from evershelf.contracts.manifest import AliasPointer, ModelManifest, SnapshotManifest
+from evershelf.contracts.manifest import AliasPointer, ArtifactFile, ModelManifest, SnapshotManifest
 from evershelf.registry.aliases import CHAMPION, PREVIOUS, AliasConflict, AliasFolder
 from evershelf.registry.artifact import (
     INCOMING_PREFIX,
     ArtifactRefused,
     Refusal,
-    copy_version,
-    read_manifest,
+    copy_files,
+    manifest_bytes,
+    place_version,
     verify,
 )
+from evershelf.registry.manifests import manifest_text, parse_manifest
+from evershelf.registry.signatures import NO_KEYS, KeyRing, Signer
 
 Kind = Literal["models", "snapshots"]
 AnyManifest = ModelManifest | SnapshotManifest
@@ -40,7 +44,7 @@ class VersionConflict(Exception):  # noqa: N818 - a conflict is what it is
 
 
 class Registry(Protocol):
-    """Where versions and aliases live. The directory is the first of its kind; an object store can follow."""
+    """Where versions and aliases live: a directory, or an object store (`registry.objects`)."""
 
     def publish(self, kind: Kind, manifest: AnyManifest, folder: Path) -> str: ...
     def versions(self, kind: Kind) -> tuple[str, ...]: ...
@@ -51,6 +55,8 @@ class Registry(Protocol):
     @overload
     def manifest(self, kind: Kind, version: str) -> AnyManifest: ...
     def fetch(self, kind: Kind, version: str, into: Path) -> Path: ...
+    def check(self, kind: Kind, version: str) -> None: ...
+    def reachable(self) -> bool: ...
     def read_alias(self, kind: Kind, name: str) -> AliasPointer | None: ...
     def move_alias(
         self, kind: Kind, name: str, version: str, *, expected_sequence: int | None, moved_by: str, reason: str
@@ -60,10 +66,15 @@ class Registry(Protocol):
 
 
 class DirectoryRegistry:
-    """A registry in a directory. Safe for several processes; every method does blocking disk I/O."""
+    """A registry in a directory. Safe for several processes; every method does blocking disk I/O.
 
-    def __init__(self, root: Path) -> None:
+    With `keys`, a version that none of them has signed is refused; with a `signer`, what is published is signed.
+    """
+
+    def __init__(self, root: Path, *, keys: KeyRing = NO_KEYS, signer: Signer | None = None) -> None:
         self._root = root
+        self._keys = keys
+        self._signer = signer
 
     def publish(self, kind: Kind, manifest: AnyManifest, folder: Path) -> str:
         """Stores the files of `folder` as `manifest.version`, durably, and returns that version.
@@ -75,13 +86,19 @@ class DirectoryRegistry:
             VersionConflict: the version exists with other bytes.
         """
         destination = self.path(kind, manifest.version)
+        signed = self._signer.sign(manifest) if self._signer else manifest
         try:
-            copy_version(folder, destination, manifest)
+            place_version(
+                destination,
+                signed.files,
+                manifest_bytes(signed),
+                fill=lambda incoming: copy_files(folder, signed.files, incoming),
+            )
         except OSError as error:
             # Whoever renames first wins; the other finds the folder there (EEXIST or ENOTEMPTY).
             if not destination.exists():
                 raise
-            if self.manifest(kind, manifest.version) != manifest:
+            if self.manifest(kind, manifest.version) != signed:
                 raise VersionConflict(f"{kind}/{manifest.version} exists with other bytes") from error
         return manifest.version
 
@@ -107,12 +124,7 @@ class DirectoryRegistry:
     def manifest(self, kind: Kind, version: str) -> AnyManifest: ...
     def manifest(self, kind: Kind, version: str) -> AnyManifest:
         """The manifest of a version. Raises ArtifactRefused when there is none, or it is another's."""
-        folder = self.path(kind, version)
-        models = kind == "models"
-        manifest = read_manifest(folder, ModelManifest) if models else read_manifest(folder, SnapshotManifest)
-        if manifest.version != version:
-            raise ArtifactRefused(Refusal.MANIFEST, f"{version} holds the manifest of {manifest.version}")
-        return manifest
+        return parse_kind(kind, version, manifest_text(self.path(kind, version)), self._keys)
 
     def fetch(self, kind: Kind, version: str, into: Path) -> Path:
         """A verified copy of the version at `into/<version>`; one that is there and sound is not copied again.
@@ -120,21 +132,20 @@ class DirectoryRegistry:
         Raises:
             ArtifactRefused: the version is missing, or its bytes are not those of its manifest.
         """
-        manifest = self.manifest(kind, version)
-        destination = into / version
-        if destination.exists():
-            try:
-                verify(destination, manifest.files)
-            except ArtifactRefused:
-                discard(destination)
-            else:
-                return destination
-        copy_version(self.path(kind, version), destination, manifest)
-        return destination
+        folder = self.path(kind, version)
+        text = manifest_text(folder)  # copied as it is: a newer release may have written fields that this one drops
+        files = parse_kind(kind, version, text, self._keys).files
+        if not holds(into / version, files):
+            place_version(into / version, files, text, fill=lambda incoming: copy_files(folder, files, incoming))
+        return into / version
 
     def check(self, kind: Kind, version: str) -> None:
         """Reads every byte of a version where it lies. Raises ArtifactRefused if any differs from the manifest."""
         verify(self.path(kind, version), self.manifest(kind, version).files)
+
+    def reachable(self) -> bool:
+        """Whether the directory is there at all."""
+        return self._root.is_dir()
 
     def path(self, kind: Kind, version: str) -> Path:
         """The folder of a version, whether or not it exists. Raises ArtifactRefused for what is no version name."""
@@ -176,9 +187,36 @@ class DirectoryRegistry:
         return gone
 
     def _aliases(self, kind: Kind, name: str) -> AliasFolder:
-        if not _ALIAS.fullmatch(name):
-            raise ArtifactRefused(Refusal.MISSING, f"{name[:80]!r} is not an alias name")
+        checked_alias(name)
         return AliasFolder(self._root / "aliases" / kind)
+
+
+def parse_kind(kind: Kind, version: str, text: bytes, keys: KeyRing) -> AnyManifest:
+    """The manifest of a version of this kind from its bytes. Raises ArtifactRefused where it is another's."""
+    models = kind == "models"
+    manifest = parse_manifest(text, ModelManifest, keys) if models else parse_manifest(text, SnapshotManifest, keys)
+    if manifest.version != version:
+        raise ArtifactRefused(Refusal.MANIFEST, f"{version} holds the manifest of {manifest.version}")
+    return manifest
+
+
+def holds(folder: Path, files: Sequence[ArtifactFile]) -> bool:
+    """Whether a sound copy lies in `folder`; one that is not sound is removed."""
+    if not folder.exists():
+        return False
+    try:
+        verify(folder, files)
+    except ArtifactRefused:
+        discard(folder)
+        return False
+    return True
+
+
+def checked_alias(text: str) -> str:
+    """The text, if it is an alias name. Raises ArtifactRefused."""
+    if not _ALIAS.fullmatch(text):
+        raise ArtifactRefused(Refusal.MISSING, f"{text[:80]!r} is not an alias name")
+    return text
 
 
 def checked_version(text: str) -> str:

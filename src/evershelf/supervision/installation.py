@@ -3,7 +3,7 @@
 postgres/            the embedded PostgreSQL, unless a database URL is given
 registry/            model versions, snapshots, aliases
 gateway/  inference/ what those processes keep on disk (gateway/ 0700: it holds users' ids)
-secrets/             0700: key_secret, api_key, database_url (while running)
+secrets/             0700: key_secret, registry_signing_key, api_key, database_url (while running)
 logs/                one bounded file a process
 installation.json    ports that this installation keeps (PostgreSQL's stands in its own folder)
 status.json          the processes of the running supervisor
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KEY_SECRET_BYTES = 32
+SIGNING_KEY = "registry_signing_key"
 SYSTEM_DATA_DIR = Path("/var/lib/evershelf")
 LOOPBACK = "127.0.0.1"
 
@@ -76,6 +77,9 @@ class Installation:
                 folder.mkdir(exist_ok=True)
             for private in (self.secrets_dir, self.gateway_dir):  # the gateway keeps events, and so users' ids
                 private.mkdir(mode=0o700, exist_ok=True)
+            # What was published before there was a key stays usable: only a new registry begins with signatures.
+            if self.secret(SIGNING_KEY) is None and not any(self.registry_dir.iterdir()):
+                self.keep_secret(SIGNING_KEY, secrets.token_hex(KEY_SECRET_BYTES))
             if self.secret("key_secret") is None:
                 self.keep_secret("key_secret", secrets.token_hex(KEY_SECRET_BYTES))
         except OSError as error:

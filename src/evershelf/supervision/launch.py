@@ -20,6 +20,7 @@ from evershelf.storage.postgres import open_pool
 from evershelf.supervision.installation import LOOPBACK, Installation, InstallationError, is_free
 from evershelf.supervision.postgres import PostgresService
 from evershelf.supervision.process import Command, Process
+from evershelf.supervision.registry import registry_environment
 from evershelf.supervision.settings import InstallationSettings
 from evershelf.supervision.supervisor import POLL_INTERVAL_S, RestartPolicy, Supervisor
 
@@ -93,7 +94,7 @@ class Launch:
             "EVERSHELF_INFERENCE_HOST": LOOPBACK,
             "EVERSHELF_INFERENCE_PORT": str(port),
             "EVERSHELF_INFERENCE_CACHE_DIR": str(self.home.inference_dir),
-            "EVERSHELF_REGISTRY": str(self._registry()),
+            **registry_environment(self.home),
         }
         command = Command("inference", (sys.executable, "-m", "evershelf.inference"), environment, port)
         self._start_and_wait(command, f"http://{LOOPBACK}:{port}/livez")
@@ -110,7 +111,7 @@ class Launch:
             "EVERSHELF_KEY_SECRET": self.key_secret(),
             "EVERSHELF_INFERENCE_URL": f"http://{LOOPBACK}:{self.home.ports()['inference']}",
             "EVERSHELF_DATABASE_URL": self._database_url,
-            "EVERSHELF_REGISTRY": str(self._registry()),
+            **registry_environment(self.home),
         }
         command = Command("gateway", (sys.executable, "-m", "evershelf.gateway"), environment, port)
         self._start_and_wait(command, f"http://{LOOPBACK}:{port}/livez")
@@ -120,7 +121,7 @@ class Launch:
         """Start the process that makes a new snapshot now and then."""
         every = f"{int(self._settings.supervisor_refresh_interval_s)}s"
         arguments = (sys.executable, "-m", "evershelf.cli", "refresh", "--every", every)
-        environment = {"EVERSHELF_DATABASE_URL": self._database_url, "EVERSHELF_REGISTRY": str(self._registry())}
+        environment = {"EVERSHELF_DATABASE_URL": self._database_url, **registry_environment(self.home)}
         self.supervisor.start(
             self._process(Command("refresher", (*arguments, "--data-dir", str(self.home.data_dir)), environment))
         )
@@ -149,9 +150,6 @@ class Launch:
 
     def _log_path(self, name: str) -> Path:
         return self.home.logs_dir / f"{name}.log"
-
-    def _registry(self) -> Path:
-        return self._settings.registry or self.home.registry_dir
 
 
 async def ensure_key(home: Installation, database_url: str, key_secret: str) -> str:

@@ -13,7 +13,6 @@ class InstallationSettings(Settings):
 
     data_dir: Path | None = None
     database_url: SecretStr | None = None
-    registry: Path | None = None
     key_secret: SecretStr | None = None
     supervisor_grace_s: Annotated[float, Field(gt=0, le=300)] = 15.0
     supervisor_restart_delay_min_s: Annotated[float, Field(gt=0, le=60)] = 0.25
