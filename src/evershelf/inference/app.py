@@ -29,7 +29,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         yield
         await anyio.to_thread.run_sync(slot.stop)
 
-    desk = Middleware(RankDesk, settings=settings, telemetry=telemetry, current_model=lambda: slot.current)
+    desk = Middleware(RankDesk, settings=settings, telemetry=telemetry, find_model=slot.find)
     app = FastAPI(
         title="Evershelf inference",
         summary="Histories in, ranked items with evidence out.",

@@ -18,7 +18,9 @@ from evershelf.contracts.inference import HISTORY_MAX
 from evershelf.contracts.manifest import ITEMS_NAME, MODEL_NAME, ModelManifest
 from evershelf.models.recommender import ItemItemRecommender
 from evershelf.models.sparse_rows import InvalidModelError
-from evershelf.registry.artifact import ArtifactRefused, Refusal, read_manifest, verify
+from evershelf.registry.artifact import ArtifactRefused, Refusal, verify
+from evershelf.registry.manifests import read_manifest
+from evershelf.registry.signatures import NO_KEYS, KeyRing
 
 POPULARITY = "popularity"
 WARM_UP_ITEMS_MAX = 64
@@ -45,13 +47,13 @@ class LoadedModel:
         return self.manifest.version
 
 
-def load_model(folder: Path, size_bytes_max: int) -> LoadedModel:
+def load_model(folder: Path, size_bytes_max: int, keys: KeyRing = NO_KEYS) -> LoadedModel:
     """The model of a version folder: hashes, arrays and ids checked, some rankings done.
 
     Raises:
         ArtifactRefused: anything about it is not as it must be.
     """
-    manifest = read_manifest(folder, ModelManifest)
+    manifest = read_manifest(folder, ModelManifest, keys)
     check_size(manifest, size_bytes_max)
     verify(folder, manifest.files)
     item_ids = _item_ids(folder / ITEMS_NAME, manifest.items)
@@ -75,9 +77,14 @@ def load_model(folder: Path, size_bytes_max: int) -> LoadedModel:
 
 def check_size(manifest: ModelManifest, size_bytes_max: int) -> None:
     """Refuses a version that would fill the memory, before a byte of it is copied."""
-    size_bytes = sum(file.size_bytes for file in manifest.files)
+    size_bytes = size_bytes_of(manifest)
     if size_bytes > size_bytes_max:
         raise ArtifactRefused(Refusal.SIZE, f"{size_bytes} bytes, {size_bytes_max} are allowed")
+
+
+def size_bytes_of(manifest: ModelManifest) -> int:
+    """What the files of a version add up to."""
+    return sum(file.size_bytes for file in manifest.files)
 
 
 def _item_ids(path: Path, items: int) -> tuple[str, ...]:

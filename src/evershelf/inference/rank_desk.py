@@ -22,6 +22,7 @@ from evershelf.inference.telemetry import Outcome, Telemetry
 
 RANK_PATH = "/v1/rank"
 DEADLINE_HEADER = b"x-request-deadline-ms"
+MODEL_HEADER = b"x-evershelf-model"
 DETAILS_MAX = 3
 
 
@@ -38,12 +39,12 @@ class RankDesk:
         *,
         settings: InferenceSettings,
         telemetry: Telemetry,
-        current_model: Callable[[], LoadedModel | None],
+        find_model: Callable[[str | None], LoadedModel | None],
     ) -> None:
         self._app = app
         self._settings = settings
         self._telemetry = telemetry
-        self._current_model = current_model
+        self._find_model = find_model
         self._in_hand = 0
         self._log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ class RankDesk:
         # The cheap refusals come first: an overloaded server must not parse what it will not answer.
         if self._in_hand > self._settings.inference_concurrency_max:
             raise RankRefused(ProblemType.OVERLOADED, f"{self._settings.inference_concurrency_max} are in hand")
-        model = self._current_model()
+        model = self._find_model(_wanted(headers))
         if model is None:
             raise RankRefused(ProblemType.NOT_READY, "no version was loaded yet")
         _check_budget(deadline_s)
@@ -135,6 +136,12 @@ class RankDesk:
 def _check_budget(deadline_s: float) -> None:
     if time.monotonic() >= deadline_s:
         raise RankRefused(ProblemType.DEADLINE_EXCEEDED, "the caller no longer waits")
+
+
+def _wanted(headers: dict[bytes, bytes]) -> str | None:
+    """The alias or version that the caller asks for. A header, so that an older server answers with its champion."""
+    name = headers.get(MODEL_HEADER)
+    return None if name is None else name[:64].decode("latin-1")
 
 
 async def _read(receive: Receive, size_bytes_max: int) -> bytes:

@@ -47,7 +47,8 @@ def build_router(slot: ModelSlot, telemetry: Telemetry) -> APIRouter:
         """Several histories at once, newest interaction first; answered in order, all by one model version.
 
         Ids that the model does not know are passed over. The header `X-Request-Deadline-Ms` says how long the caller
-        still waits.
+        still waits; `X-Evershelf-Model` may name an alias or a version. What is not loaded is answered by the champion:
+        `model_version` says who answered.
         """
         # RankDesk answers before any routing; this stands here for OpenAPI.
         raise AssertionError("the rank desk is not in front of the routes")

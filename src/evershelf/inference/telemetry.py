@@ -47,6 +47,12 @@ class Telemetry:
             ["model_version"],
             registry=self._registry,
         )
+        self._challenger = Gauge(
+            "evershelf_inference_challenger_info",
+            "1 for the version that is compared with the champion.",
+            ["model_version"],
+            registry=self._registry,
+        )
         self._loaded_at = Gauge(
             "evershelf_inference_model_loaded_timestamp_seconds",
             "When the serving version was loaded.",
@@ -74,6 +80,12 @@ class Telemetry:
         self._model.labels(version).set(1)
         self._loaded_at.set(loaded_at_s)
         self._swaps.inc()
+
+    def challenging(self, version: str | None) -> None:
+        """This version, if any, is the challenger from now on."""
+        self._challenger.clear()
+        if version is not None:
+            self._challenger.labels(version).set(1)
 
     def exposition(self) -> bytes:
         """The text that a Prometheus server scrapes."""
