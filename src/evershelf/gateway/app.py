@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from evershelf import __version__
-from evershelf.gateway import problems
-from evershelf.gateway.body_limit import BodyLimit
+from evershelf.gateway import front, problems
+from evershelf.gateway.body_limit import limited
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.history import HistoryCache
@@ -38,15 +38,11 @@ def create_app(settings: GatewaySettings, outside: Outside | None = None) -> Fas
             yield
 
     app = FastAPI(title="Evershelf gateway", summary=SUMMARY, version=__version__, lifespan=lifespan)
-    app.add_middleware(
-        BodyLimit,
-        bytes_max=settings.gateway_body_bytes_max,
-        batch_bytes_max=settings.gateway_batch_body_bytes_max,
-        seconds_max=settings.gateway_body_s_max,
-    )
-    problems.install(app)  # last, so that its boundary lies around everything else of ours
     for routes in (recommendations, events, catalog, health, problem_pages):
         app.include_router(routes.router)
+    app.add_middleware(limited, settings=settings)
+    problems.install(app)  # its boundary lies around everything before
+    front.install(app, settings)
     return app
 
 

@@ -1,16 +1,17 @@
 """Who may call: API keys, verified from memory, so that losing PostgreSQL neither opens nor closes the door."""
 
 import hmac
+import re
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.contracts.problems import ProblemType
-from evershelf.gateway.parts import parts_of
+from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.policy.keys import ParsedKey, key_digest, parse_key
 
@@ -21,6 +22,9 @@ _BEARER = HTTPBearer(
     description="An API key of this installation. `admin` implies all other scopes.",
 )
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+# In the ASGI scope: the scope and the key of a request that was verified before FastAPI saw it.
+VERIFIED = "evershelf.verified"
+_BEARER_TOKEN = re.compile(r"bearer[ \t]+(\S+)[ \t]*", re.IGNORECASE)
 _CHALLENGE = 'Bearer realm="evershelf"'
 # Compared with where there is no such key: an unknown key and a wrong one take the same time.
 _NO_DIGEST = "0" * 64
@@ -28,45 +32,49 @@ _NO_DIGEST = "0" * 64
 
 @cache
 def require(scope: Scope) -> Callable[[Request, _Credentials], Awaitable[StoredKey]]:
-    """A FastAPI dependency: the caller's key, which allows `scope`. Fails with missing-key, wrong-key, missing-scope.
+    """A FastAPI dependency: the caller's key, which allows `scope`; fails as `verify` does.
 
-    One function a scope, so that FastAPI asks it once a request however many times it is declared.
+    One function a scope, so that FastAPI asks it once a request however many times it is declared. The front has
+    verified what it hands on.
     """
 
     # async although it waits for nothing: FastAPI would send a plain function through its thread pool
-    async def verified(request: Request, credentials: _Credentials) -> StoredKey:
-        key = _verify(request, credentials)
-        if scope not in key.scopes and Scope.ADMIN not in key.scopes:
-            raise ProblemError(
-                ProblemType.MISSING_SCOPE,
-                f"The key {key.name!r} lacks the scope {scope.value!r}.",
-                headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope.value}"'},
-            )
-        return key
+    async def verified(request: Request, _: _Credentials) -> StoredKey:
+        verified_for, key = request.scope.get(VERIFIED, (None, None))
+        if verified_for is scope:
+            return cast("StoredKey", key)  # ASGI's scope is untyped
+        return verify(parts_of(request), request.headers.get("authorization"), scope)
 
     return verified
 
 
-def _verify(request: Request, credentials: HTTPAuthorizationCredentials | None) -> StoredKey:
-    if credentials is None:
+def verify(parts: Parts, authorization: str | None, scope: Scope) -> StoredKey:
+    """The key in the header `Authorization`. Raises ProblemError: missing-key, wrong-key, missing-scope."""
+    bearer = _BEARER_TOKEN.fullmatch(authorization or "")
+    if bearer is None:
         raise ProblemError(
             ProblemType.MISSING_KEY,
             "Send `Authorization: Bearer evs_...` with an API key of this installation.",
             headers={"WWW-Authenticate": _CHALLENGE},
         )
-    parsed = parse_key(credentials.credentials)
-    key = None if parsed is None else _find(request, parsed)
+    parsed = parse_key(bearer[1])
+    key = None if parsed is None else _find(parts, parsed)
     if key is None:
         raise ProblemError(
             ProblemType.WRONG_KEY,
             "This key is not known here, or was revoked.",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
         )
+    if scope not in key.scopes and Scope.ADMIN not in key.scopes:
+        raise ProblemError(
+            ProblemType.MISSING_SCOPE,
+            f"The key {key.name!r} lacks the scope {scope.value!r}.",
+            headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope.value}"'},
+        )
     return key
 
 
-def _find(request: Request, parsed: ParsedKey) -> StoredKey | None:
-    parts = parts_of(request)
+def _find(parts: Parts, parsed: ParsedKey) -> StoredKey | None:
     secret = bytes.fromhex(parts.settings.key_secret.get_secret_value())
     stored = parts.mirror.keys.get(parsed.key_id)
     digest = stored.digest if stored is not None else _NO_DIGEST

@@ -7,12 +7,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evershelf.contracts.problems import ProblemType
 from evershelf.gateway.problems import ProblemError, problem_response
+from evershelf.gateway.settings import GatewaySettings
 
 # Paths that carry batches; all others take small bodies only.
 _BATCH_PATHS = frozenset({"/v1/events", "/v1/items/bulk", "/v1/users/bulk"})
 # After a refusal so much is still read and thrown away, and so long, before the connection is closed.
 DRAINED_BYTES_MAX = 16 * 1_024 * 1_024
 DRAIN_S_MAX = 2.0
+
+
+def limited(app: ASGIApp, settings: GatewaySettings) -> "BodyLimit":
+    """The application behind the limits of the settings."""
+    return BodyLimit(
+        app,
+        bytes_max=settings.gateway_body_bytes_max,
+        batch_bytes_max=settings.gateway_batch_body_bytes_max,
+        seconds_max=settings.gateway_body_s_max,
+    )
 
 
 class BodyLimit:
@@ -40,7 +51,7 @@ class BodyLimit:
             detail = f"A body here has at most {limit} bytes. Send less."
             await _refuse(_problem(detail, ProblemType.BODY_TOO_LARGE), scope, receive, send)
             return
-        await self._app(scope, _replay(body, receive), send)
+        await self._app(scope, replayed(body, receive), send)
 
 
 def _problem(detail: str, problem_type: ProblemType = ProblemType.INVALID_REQUEST) -> ProblemError:
@@ -85,14 +96,15 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
             return bytes(body)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once and whole, then what comes after it."""
     handed = False
 
-    async def replayed() -> Message:
+    async def give() -> Message:
         nonlocal handed
         if handed:
             return await receive()
         handed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return replayed
+    return give

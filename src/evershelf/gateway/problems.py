@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from evershelf.gateway.parts import parts_of
 from evershelf.gateway.problem_meanings import MEANINGS
 
 PAGES_PATH = "/problems"
+API_PATH = "/v1/"
 MEDIA_TYPE = "application/problem+json"
 INVALID_PARAMETERS_MAX = 20
 PARAMETER_NAME_LENGTH_MAX = 200
@@ -55,9 +55,7 @@ def problem_response(problem: ProblemError) -> Response:
         invalid_parameters=list(problem.invalid_parameters),
     )
     headers = {"Retry-After": str(RETRY_AFTER_S)} if kind.status in _TEMPORARY else {}
-    return Response(
-        body.model_dump_json(), kind.status, SECURITY_HEADERS | NO_STORE | headers | problem.headers, MEDIA_TYPE
-    )
+    return Response(body.model_dump_json(), kind.status, headers | problem.headers, MEDIA_TYPE)
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
@@ -95,8 +93,25 @@ def install(app: FastAPI) -> None:
     app.add_middleware(Boundary)
 
 
-SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
-NO_STORE = {"Cache-Control": "no-store"}
+# On every answer. The policy says that nothing here is a page that may load or be framed by anything.
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+# What is answered about users and keys belongs to the caller alone.
+_NO_STORE = (b"cache-control", b"no-store")
+_OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+# FastAPI's pages about the API load their scripts from elsewhere.
+_PAGES = frozenset({"/docs", "/redoc"})
+
+
+def _security(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers that an answer to this request carries besides its own."""
+    if scope["path"] in _PAGES:
+        return [_SECURITY[0]]
+    told = [*_SECURITY, _NO_STORE] if scope["path"].startswith(API_PATH) else [*_SECURITY]
+    return [*told, _OVER_TLS] if scope["scheme"] == "https" else told
 
 
 class Boundary:
@@ -110,28 +125,30 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = SECURITY_HEADERS | NO_STORE if scope["path"].startswith("/v1/") else SECURITY_HEADERS
         started = False
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in added.items():
-                    headers.setdefault(name, value)
+                own = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"], *(pair for pair in _security(scope) if pair[0] not in own)
+                ]  # fmt: skip
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody is left to be told
             return
+        except ProblemError as problem:
+            await problem_response(problem)(scope, receive, send_with_headers)
         except Exception as error:
             # The application's boundary: counted and logged there, told here, unless half an answer is out already.
             parts_of(Request(scope)).telemetry.caught("request", error)
             if started:
                 raise
-            await problem_response(_INTERNAL_ERROR)(scope, receive, send)
+            await problem_response(_INTERNAL_ERROR)(scope, receive, send_with_headers)
 
 
 _INTERNAL_ERROR = ProblemError(

@@ -71,15 +71,20 @@ async def post_events(request: Request) -> Response:
     is in `rejected`, and its `detail` says what to mend.
     """
     parts = parts_of(request)
-    batch = _parse_batch(await read_body(request, parts.settings.gateway_batch_body_bytes_max))
-    judged = await _judge(parts, batch)
+    answer = await taken(parts, await read_body(request, parts.settings.gateway_batch_body_bytes_max))
+    return Response(answer, status_code=202, media_type="application/json")
+
+
+async def taken(parts: Parts, body: bytes) -> bytes:
+    """What became of each event of the batch, as JSON. Raises malformed-json, invalid-request, events-not-durable."""
+    judged = await _judge(parts, _parse_batch(body))
     results = await _accept(parts, judged)
     for result in results:
         parts.telemetry.event_judged(result.status)
-    taken = sum(result.status in _TAKEN for result in results)
-    rejected = len(results) - taken - sum(result.status is EventStatus.DUPLICATE for result in results)
-    answer = EventBatchResult(accepted=taken, rejected=rejected, results=results)
-    return Response(answer.model_dump_json(), status_code=202, media_type="application/json")
+    accepted = sum(result.status in _TAKEN for result in results)
+    rejected = len(results) - accepted - sum(result.status is EventStatus.DUPLICATE for result in results)
+    answer = EventBatchResult(accepted=accepted, rejected=rejected, results=results)
+    return answer.model_dump_json().encode()
 
 
 def _parse_batch(body: bytes) -> list[JsonValue]:

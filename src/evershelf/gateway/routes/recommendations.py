@@ -1,5 +1,6 @@
 """Recommendations over HTTP: read the request, fix its deadline, answer."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -9,7 +10,7 @@ from evershelf.contracts.keys import Scope
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import K_MAX, Recommendation, RecommendationRequest
 from evershelf.gateway.auth import require
-from evershelf.gateway.parts import parts_of
+from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.recommend import Ask, recommend
 from evershelf.policy.admission import deadline_ms
@@ -50,14 +51,20 @@ async def get_popular(http: Request, category: CategoryPath | None = None, k: Wa
 
 async def _answered(http: Request, request: RecommendationRequest) -> Response:
     parts = parts_of(http)
-    clock = parts.outside.clock
-    began_s = clock.monotonic_s()
+    body = await answered(parts, request, http.headers, began_s=parts.outside.clock.monotonic_s())
+    return Response(body, media_type="application/json")
+
+
+async def answered(
+    parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float
+) -> bytes:
+    """The answer's JSON; `headers` by their names in lower case, `began_s` monotonic. Raises unknown-placement."""
     placement = parts.mirror.placements.get(request.placement)
     if placement is None:
         known = ", ".join(sorted(parts.mirror.placements))
         raise ProblemError(
             ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
         )
-    budget_ms = deadline_ms(http.headers, placement.deadline_ms)
-    body = await recommend(parts, Ask(request, placement, budget_ms, began_s, parts.snapshots.current, clock))
-    return Response(body, media_type="application/json")
+    budget_ms = deadline_ms(headers, placement.deadline_ms)
+    shelf, clock = parts.snapshots.current, parts.outside.clock
+    return await recommend(parts, Ask(request, placement, budget_ms, began_s, shelf, clock))
