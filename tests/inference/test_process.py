@@ -91,12 +91,12 @@ class Load:
     """Callers that ask without pause until told to stop; keeps every answer."""
 
     def __init__(self, port, callers=4):
-        self._url, self._callers, self._going = f"http://127.0.0.1:{port}/v1/rank", callers, True
+        self._url, self.callers, self._going = f"http://127.0.0.1:{port}/v1/rank", callers, True
         self.answers = []
 
     async def __aenter__(self):
         self._client = httpx2.AsyncClient(timeout=PATIENCE_S)
-        self._tasks = [asyncio.create_task(self._ask()) for _ in range(self._callers)]
+        self._tasks = [asyncio.create_task(self._ask()) for _ in range(self.callers)]
         return self
 
     async def __aexit__(self, *_):
@@ -138,7 +138,7 @@ async def test_bad_champions_are_refused_under_load_while_the_former_serves_on(s
     async with Load(server.port) as load:
         registry = await asyncio.to_thread(publish_champion, root, "m2")
         await asyncio.to_thread(until, lambda: server.version() == "m2")
-        before = len(load.answers)
+        before = len(load.answers) + load.callers  # what was under way may still be of m1
         for number, (name, tensors) in enumerate(BAD.items(), start=1):
             publish_champion(root, f"bad-{name}", tensors=tensors)
             await asyncio.to_thread(until, lambda number=number: refusals(server) >= number)

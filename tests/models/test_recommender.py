@@ -5,7 +5,8 @@ import pytest
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.manifest import ServingComponent, ServingConfig
-from evershelf.models.recommender import NO_EVIDENCE, ItemItemRecommender
+from evershelf.models.ranking_kernels import Queries
+from evershelf.models.recommender import NO_EVIDENCE, ItemItemRecommender, Priors
 from evershelf.models.sparse_rows import InvalidModelError, SparseRows
 
 
@@ -82,8 +83,8 @@ def test_a_history_the_model_does_not_know_gives_nothing_with_no_confidence():
     model = ItemItemRecommender({"a": rows([[0, 1], [0, 0]])}, serving(ServingComponent(name="a", weight=1)), 2)
     for history in ([], [-1], [1], [7]):
         ranked = model.rank(np.array(history, np.int32), np.ones(len(history)), np.zeros(len(history)), k=5)
-        assert (ranked.items.tolist(), ranked.confidence) == ([], 0.0)
-    assert model.rank(np.array([0, 1, -1, -1]), np.ones(4), np.zeros(4), k=5).confidence == 0.25
+        assert (ranked.items.tolist(), ranked.known_share) == ([], 0.0)
+    assert model.rank(np.array([0, 1, -1, -1]), np.ones(4), np.zeros(4), k=5).known_share == 0.25
 
 
 def test_negative_weights_are_clipped():
@@ -117,3 +118,70 @@ def test_event_weights_follow_the_kind_of_event():
     model = ItemItemRecommender({"a": rows([[0, 1], [0, 0]])}, serving(ServingComponent(name="a", weight=1)), 2)
     weights = model.event_weights([EventType.PURCHASE, EventType.VIEW_ITEM, EventType.RATE])
     assert weights.tolist() == [4.0, 1.0, 0.0]
+
+
+def _twin(components, told, trend, prior):
+    """All scores by the formula in plain numpy, and the terms they are made of: float64[history, items]."""
+    history, weights, ages = told
+    terms = np.zeros((len(history), len(trend)))
+    for part, matrix in components:
+        decay = 0.5 ** (np.arange(len(history)) / (part.half_life_events or np.inf))
+        decay *= 0.5 ** ((ages - ages.min()) / (part.half_life_days or np.inf))
+        terms += part.weight * (weights * decay)[:, None] * matrix[history]
+    return terms.sum(0) * trend + prior, terms * trend
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_compiled_kernel_agrees_with_its_numpy_twin(seed):
+    """Promise: list, scores and shares with trend and prior are the formula's; all evidence adds up to the score."""
+    random, n = np.random.default_rng(seed), 60
+    dense = random.random((2, n, n)) * (random.random((2, n, n)) < 0.1)
+    for matrix in dense:
+        np.fill_diagonal(matrix, 0)
+    trend, prior = random.uniform(0.1, 3, n).astype(np.float32), (random.random(n) ** 4).astype(np.float32)
+    parts = (
+        ServingComponent(name="a", weight=1.0, half_life_events=3.0),
+        ServingComponent(name="b", weight=0.4, half_life_days=7.0),
+    )
+    config = serving(*parts).model_copy(update={"prior_weight": 0.5, "trend": True})
+    model = ItemItemRecommender({"a": rows(dense[0]), "b": rows(dense[1])}, config, n, Priors(prior, trend))
+    history = random.choice(n, int(random.integers(1, 4)), replace=False)  # few: every cause is among the evidence
+    told = (history, random.uniform(0.5, 4, len(history)), np.sort(random.random(len(history)) * 30))
+    float_dense = dense.astype(np.float32).astype(float)
+    expected, terms = _twin(list(zip(parts, float_dense, strict=True)), told, trend, 0.5 * prior)
+    hidden = random.choice(n, 6, replace=False)
+    expected[hidden] = 0
+    ranked = model.rank(*told, k=15, excluded=hidden)
+    assert ranked.items.tolist() == np.lexsort((np.arange(n), -expected))[:15].tolist()
+    np.testing.assert_allclose(ranked.scores, expected[ranked.items], rtol=1e-5)
+    added_up = ranked.evidence_shares.sum(1) * ranked.scores + 0.5 * prior[ranked.items]
+    np.testing.assert_allclose(added_up, ranked.scores, rtol=1e-5)
+    personal = terms[:, ranked.items].sum() / expected[ranked.items].sum()
+    assert ranked.personal_share == pytest.approx(personal, rel=1e-5)
+
+
+def test_many_queries_at_once_give_the_lists_of_each(random_model):
+    """Promise: the batch is the single query, many times, and leaves nothing behind between two of them."""
+    model, _, _ = random_model
+    random = np.random.default_rng(1)
+    told = [(random.integers(-1, 41, n), random.random(n), np.sort(random.random(n))) for n in (5, 0, 30, 1, 8) * 40]
+    hidden = [random.integers(-1, 41, 7) for _ in told]
+    bounds = [np.concatenate(([0], np.cumsum([len(one) for one in many]))) for many in ([t[0] for t in told], hidden)]
+    queries = Queries(
+        bounds[0], tuple(np.concatenate(part) for part in zip(*told, strict=True)), bounds[1], np.concatenate(hidden)
+    )
+    lists = model.rank_all(queries, k=10)
+    for row, one, excluded in zip(lists, told, hidden, strict=True):
+        assert row[row >= 0].tolist() == model.rank(*one, k=10, excluded=excluded).items.tolist()
+
+
+@pytest.mark.parametrize(
+    "fault", [{"prior": None}, {"trend": np.ones(3)}, {"prior": -np.ones(2)}, {"trend": [1, np.nan]}]
+)
+def test_unsound_priors_are_refused(fault):
+    """Promise: a prior that is named but missing, of another length, below zero or not finite never serves."""
+    config = serving(ServingComponent(name="a", weight=1)).model_copy(update={"prior_weight": 1.0, "trend": True})
+    sound = {"prior": np.ones(2), "trend": np.ones(2)}
+    arrays = {n: None if a is None else np.array(a, np.float32) for n, a in (sound | fault).items()}
+    with pytest.raises(InvalidModelError):
+        ItemItemRecommender({"a": rows([[0, 1], [1, 0]])}, config, 2, Priors(**arrays))

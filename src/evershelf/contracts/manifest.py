@@ -71,6 +71,18 @@ class ServingComponent(BaseModel):
     half_life_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
+class ConfidenceBucket(BaseModel):
+    """Histories with at least `evidence_items` known items: how often 20 items held one that came next, and NDCG@20."""
+
+    model_config = ConfigDict(frozen=True)
+
+    evidence_items: Annotated[int, Field(ge=0)]
+    users: Annotated[int, Field(ge=0)]
+    hit_rate: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    ndcg: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    popularity_ndcg: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class ServingConfig(BaseModel):
     """How to turn a history into scores: see models.recommender for the formula."""
 
@@ -78,8 +90,15 @@ class ServingConfig(BaseModel):
 
     components: Annotated[tuple[ServingComponent, ...], Field(min_length=1, max_length=8)]
     event_weights: dict[EventType, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
-    # Fewer known history items than this, and the model says that it is not confident.
+    # What popularity adds to every score (tensor `prior`), and whether sums are multiplied by the tensor `trend`.
+    prior_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    trend: bool = False
+    # Fewer known history items than this, or a smaller share of the scores from the history, and the model says that it
+    # is not confident.
     evidence_items_min: Annotated[int, Field(ge=1)] = 1
+    personal_share_min: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    # What was seen on the tuning window, the thinnest evidence first; the last bucket has no upper end.
+    confidence: tuple[ConfidenceBucket, ...] = ()
 
 
 class ModelManifest(BaseModel):

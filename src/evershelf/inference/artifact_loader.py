@@ -16,7 +16,7 @@ from evershelf.contracts.events import EventType
 from evershelf.contracts.identifiers import ItemId
 from evershelf.contracts.inference import HISTORY_MAX
 from evershelf.contracts.manifest import ITEMS_NAME, MODEL_NAME, ModelManifest
-from evershelf.models.recommender import ItemItemRecommender
+from evershelf.models.recommender import PRIOR, TREND, ItemItemRecommender
 from evershelf.models.sparse_rows import InvalidModelError
 from evershelf.registry.artifact import ArtifactRefused, Refusal, verify
 from evershelf.registry.manifests import read_manifest
@@ -121,6 +121,8 @@ def _check_scores_bounded(manifest: ModelManifest, tensors: Tensors) -> None:
         for component in serving.components
     )
     bound = HISTORY_MAX * largest * max(serving.event_weights.values(), default=0.0)
+    bound *= float(np.max(tensors[TREND], initial=0)) if serving.trend else 1.0
+    bound += serving.prior_weight * float(np.max(tensors[PRIOR], initial=0)) if serving.prior_weight else 0.0
     if not bound < SCORE_MAX:
         raise ArtifactRefused(Refusal.TENSORS, f"scores up to {bound:.3g} are possible")
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evershelf.contracts.inference import RankQuery
+from evershelf.contracts.manifest import ServingConfig
 from evershelf.inference.artifact_loader import LoadedModel
 from evershelf.models.recommender import UNKNOWN_ITEM, RankedList
 
@@ -44,8 +45,22 @@ def _encode(model: LoadedModel, ranked: RankedList) -> str:
             strict=True,
         )
     )
-    confident = ranked.evidence_items_known >= model.manifest.serving.evidence_items_min
-    return f'{{"items":[{items}],"confidence":{ranked.confidence!r},"confident":{"true" if confident else "false"}}}'
+    confident = "true" if is_confident(model.manifest.serving, ranked) else "false"
+    return (
+        f'{{"items":[{items}],"confidence":{confidence_of(model.manifest.serving, ranked)!r},"confident":{confident}}}'
+    )
+
+
+def is_confident(serving: ServingConfig, ranked: RankedList) -> bool:
+    """Whether the history gave enough to go by, as the manifest defines enough."""
+    enough = ranked.evidence_items_known >= serving.evidence_items_min
+    return enough and ranked.personal_share >= serving.personal_share_min
+
+
+def confidence_of(serving: ServingConfig, ranked: RankedList) -> float:
+    """How often histories with as much evidence were served well; where that was not measured, what is known of it."""
+    found = [bucket.hit_rate for bucket in serving.confidence if bucket.evidence_items <= ranked.evidence_items_known]
+    return found[-1] if found else ranked.known_share
 
 
 def _evidence(ids: tuple[str, ...], sources: list[int], shares: list[float]) -> str:

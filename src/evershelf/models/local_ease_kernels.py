@@ -5,30 +5,19 @@ They release the interpreter lock, so that portions of items run on threads, and
 Gram matrix: starts, columns (ascending), values, and the diagonal apart.
 """
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
-import numba
 import numpy as np
 
+from evershelf.models.compiled import compiled_loosely
 from evershelf.models.sparse_rows import Float32s, Float64s, Int32s, Int64s
 
 Sides = tuple[Int32s, Int32s, Float64s, Int32s, Int32s, Float64s]
 Matrix = tuple[Int64s, Int32s, Float32s, Float64s]
 
-_Loop = TypeVar("_Loop", bound=Callable[..., None])
-
 # A row of co-occurrences up to so many times the neighbours is read through; a longer one is searched.
 SCAN_FACTOR = 8
 
 
-def _compiled(loop: _Loop) -> _Loop:
-    """The loop as machine code, made at its first call."""
-    # reassoc and contract let sums use vector instructions; NaN and infinity keep their meaning.
-    return cast("_Loop", numba.njit(nogil=True, fastmath={"reassoc", "contract"})(loop))  # called like the original
-
-
-@_compiled
+@compiled_loosely
 def count(first: int, last: int, sides: Sides, lengths: Int64s) -> None:
     """Writes to lengths[first:last] with how many other items each item occurs together."""
     item_starts, item_users, _, user_starts, user_items, _ = sides
@@ -45,7 +34,7 @@ def count(first: int, last: int, sides: Sides, lengths: Int64s) -> None:
         lengths[item] = met
 
 
-@_compiled
+@compiled_loosely
 def fill(first: int, last: int, sides: Sides, matrix: Matrix) -> None:
     """Writes rows first..last of the Gram matrix; where a row is too short for all, the best by cosine stay."""
     item_starts, item_users, item_values, user_starts, user_items, user_values = sides
@@ -75,7 +64,7 @@ def fill(first: int, last: int, sides: Sides, matrix: Matrix) -> None:
             sums[touched[place]] = 0.0
 
 
-@_compiled
+@compiled_loosely
 def solve(first: int, last: int, matrix: Matrix, ridge: Float64s, out: tuple[Int32s, Float32s]) -> None:
     """Writes to `out` = owners, weights: which items predict item j, and how much; zero weights pad the rows."""
     owners, weights = out
@@ -103,7 +92,7 @@ def solve(first: int, last: int, matrix: Matrix, ridge: Float64s, out: tuple[Int
             weights[item, place] = solution[place]
 
 
-@_compiled
+@compiled_loosely
 def _assemble(near: Int32s, place_of: Int32s, matrix: Matrix, ridge: Float64s, system: Float64s) -> None:
     """Writes the lower triangle of the Gram matrix among the items `near`, with the ridge on its diagonal."""
     starts, columns, values, diagonal = matrix
@@ -128,7 +117,7 @@ def _assemble(near: Int32s, place_of: Int32s, matrix: Matrix, ridge: Float64s, s
                     system[place, other] = values[cell]
 
 
-@_compiled
+@compiled_loosely
 def _cholesky_solve(system: Float64s, solution: Float64s, size: int) -> None:
     """Solves system * x = solution in place, for a positive definite system given by its lower triangle."""
     for row in range(size):

@@ -1,30 +1,33 @@
 """Ranks items for a history with additive item-item matrices; the terms of each sum are its explanation.
 
-score(j) = sum over components c, interactions h of
+score(j) = trend_j * sum over components c, interactions h of
     weight_c * W_c[item_h, j] * event_weight_h
     * 0.5**(rank_h / half_life_events_c) * 0.5**(age_days_h / half_life_days_c)
+  + prior_weight * prior_j
 
 `rank_h` is 0 for the newest interaction, and ages count from it too: after a long pause only the differences matter, so
 neither a returning user nor an old data set fades to nothing. Weights below zero are clipped
 when a model is loaded, so that every term speaks for an item and the largest terms are the exact reason for its place.
+The prior (popularity) and the trend are left out where a model has none.
 """
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from evershelf.contracts.events import EventType
-from evershelf.contracts.inference import EVIDENCE_MAX
-from evershelf.contracts.manifest import ServingComponent, ServingConfig
+from evershelf.contracts.manifest import ServingConfig
+from evershelf.models.ranking_kernels import Queries, Scratch, Stack, rank, rank_many, scratch_for
 from evershelf.models.sparse_rows import (
     Float32s,
     Float64s,
     Int32s,
-    Int64s,
     InvalidModelError,
     SparseRows,
     check_rows,
@@ -33,6 +36,17 @@ from evershelf.models.sparse_rows import (
 
 UNKNOWN_ITEM = -1
 NO_EVIDENCE = -1
+PRIOR = "prior"
+TREND = "trend"
+_QUERIES_PER_PORTION = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """What is known of items without any history: float32[n] each, or None where it plays no part."""
+
+    prior: Float32s | None = None
+    trend: Float32s | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +54,59 @@ class RankedList:
     """At most k items, best first, never with a score of zero.
 
     items int32[m]; scores float32[m]; evidence_items int32[m, 3] (item indices, NO_EVIDENCE where there are fewer);
-    evidence_shares float32[m, 3] of the whole score, the largest first. `confidence` is the share (0..1) of the history
-    that the model knows and has rows for; `evidence_items_known` counts the distinct items among it.
+    evidence_shares float32[m, 3] of the whole score, the largest first. `evidence_items_known` counts the distinct
+    items of the history that the model has rows for, `known_share` is their events' share of it (0..1), and
+    `personal_share` is what the history contributes to the scores of the whole list; the prior contributes the rest.
     """
 
     items: Int32s
     scores: Float32s
     evidence_items: Int32s
     evidence_shares: Float32s
-    confidence: float
+    known_share: float
     evidence_items_known: int
-
-
-class _Terms(NamedTuple):
-    """All terms of all sums: which item each speaks for, which history item it comes from, and how much it says."""
-
-    targets: Int32s
-    origins: Int64s
-    values: Float64s
+    personal_share: float
 
 
 class ItemItemRecommender:
     """A model version, ready to serve. Safe to share between threads; no request allocates a catalog's length."""
 
-    def __init__(self, rows: Mapping[str, SparseRows], serving: ServingConfig, items: int) -> None:
-        """Takes one matrix for each component of `serving`.
+    def __init__(
+        self, rows: Mapping[str, SparseRows], serving: ServingConfig, items: int, priors: Priors | None = None
+    ) -> None:
+        """Takes one matrix for each component of `serving`, and the priors it names.
 
         Raises:
-            InvalidModelError: a matrix is missing or unsound.
+            InvalidModelError: a matrix or a prior is missing or unsound.
         """
         self.items = items
         self.serving = serving
-        self._components: list[tuple[ServingComponent, SparseRows]] = []
         for component in serving.components:
             if component.name not in rows:
                 raise InvalidModelError(f"component {component.name} has no matrix")
             check_rows(rows[component.name], component.name, items)
-            self._components.append((component, _without_negatives(rows[component.name])))
-        self._has_row = np.zeros(items, np.bool_)
-        for _, matrix in self._components:
-            self._has_row |= matrix.lengths() > 0
+        self._stack = _stack(rows, serving, _checked(priors or Priors(), serving, items))
+        self._event_weights = {kind: serving.event_weights.get(kind, 0.0) for kind in EventType}
         self._scratch = threading.local()
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.generic]], serving: ServingConfig, items: int) -> Self:
-        """The model of an artifact's tensors `<component>.indptr|indices|weights`.
+        """The model of an artifact's tensors `<component>.indptr|indices|weights` and, where it has them, its priors.
 
         Raises:
             InvalidModelError: a tensor is missing or unsound.
         """
         rows = {component.name: rows_from_tensors(tensors, component.name, items) for component in serving.components}
-        return cls(rows, serving, items)
+        found = {name: tensors.get(name) for name in (PRIOR, TREND)}
+        for name, array in found.items():
+            if array is not None and array.dtype != np.float32:
+                raise InvalidModelError(f"{name} holds {array.dtype} where float32 belongs")
+        prior, trend = (None if array is None else np.asarray(array, np.float32) for array in found.values())
+        return cls(rows, serving, items, Priors(prior, trend))
 
     def event_weights(self, event_types: Sequence[EventType]) -> Float64s:
         """What each interaction counts by its kind: float64[n]; a kind the model was not told of counts nothing."""
-        return np.array([self.serving.event_weights.get(kind, 0.0) for kind in event_types], np.float64)
+        return np.array([self._event_weights[kind] for kind in event_types], np.float64)
 
     def rank(
         self,
@@ -110,151 +122,71 @@ class ItemItemRecommender:
         history_items int[n], UNKNOWN_ITEM where the model does not know it; event_weights and ages_days float[n].
         The order is total: equal scores stand by item index, so that equal input gives equal output anywhere.
         """
-        known = (history_items >= 0) & (history_items < self.items)
-        known[known] &= self._has_row[history_items[known]]
-        confidence = float(known.mean()) if len(known) else 0.0
-        ranks = np.flatnonzero(known)
-        ages_days = ages_days - ages_days.min(initial=np.inf)
-        distinct, origin_of = _in_order_of_appearance(history_items[ranks])
-        if k <= 0 or not len(distinct):
-            return _nothing(confidence, len(distinct))
-        strengths = [
-            _sums(origin_of, _strength(component, ranks, event_weights[ranks], ages_days[ranks]), len(distinct))
-            for component, _ in self._components
-        ]
-        terms = self._terms(distinct, strengths)
-        if not len(terms.targets):
-            return _nothing(confidence, len(distinct))
-        candidates, sums_of = self._distinct_targets(terms.targets)
-        scores = _sums(sums_of, terms.values, len(candidates))
-        if excluded is not None and len(excluded):
-            self._silence(scores, candidates, excluded)
-        best = best_places(scores, candidates, k)
-        contributions = _contributions(terms, sums_of, best, len(candidates), len(distinct))
-        return _ranked_list(candidates[best], scores[best], contributions, distinct, confidence)
+        told = (
+            np.asarray(history_items, np.int64),
+            np.asarray(event_weights, np.float64),
+            np.asarray(ages_days, np.float64),
+        )
+        hidden = np.empty(0, np.int64) if excluded is None else np.asarray(excluded, np.int64)
+        items, scores, evidence, shares, personal, known, distinct = rank(
+            told, hidden, min(max(k, 0), self.items), self._stack, self._cells()
+        )
+        total = float(scores.sum())
+        return RankedList(
+            items,
+            scores.astype(np.float32),
+            evidence,
+            shares,
+            known_share=known / max(len(history_items), 1),
+            evidence_items_known=distinct,
+            personal_share=min(float(personal.sum()) / total, 1.0) if total > 0 else 0.0,
+        )
 
-    def _terms(self, distinct: Int64s, strengths: list[Float64s]) -> _Terms:
-        targets, origins, values = [], [], []
-        for (_, matrix), strength in zip(self._components, strengths, strict=True):
-            starts = matrix.indptr[distinct]
-            lengths = matrix.indptr[distinct + 1] - starts
-            # Positions of all weights of all wanted rows, without a Python loop over rows.
-            offsets = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
-            positions = offsets + np.arange(len(offsets))
-            targets.append(matrix.indices[positions])
-            origins.append(np.repeat(np.arange(len(distinct)), lengths))
-            values.append(np.repeat(strength, lengths) * matrix.weights[positions])
-        return _Terms(np.concatenate(targets), np.concatenate(origins), np.concatenate(values))
+    def rank_all(self, queries: Queries, *, k: int) -> Int32s:
+        """The best `k` items of each of many queries, on all cores: int32[queries, k], padded with UNKNOWN_ITEM."""
+        lists = np.empty((len(queries.begins) - 1, k), np.int32)
 
-    def _distinct_targets(self, targets: Int32s) -> tuple[Int32s, Int64s]:
-        """Distinct targets and, for each target, its position among them; linear in the terms, without sorting.
+        def portion(first: int) -> None:
+            rank_many(
+                (first, min(first + _QUERIES_PER_PORTION, len(lists))), queries, self._stack, self._cells(), lists
+            )
 
-        One cell per item remembers who wrote there last, so the cells need no clearing between requests (the sparse set
-        of Briggs and Torczon, 1993): a target is kept where its own number survived.
-        """
-        cells = self._cells()
-        numbers = np.arange(len(targets), dtype=np.int32)
-        cells[targets] = numbers
-        candidates = targets[cells[targets] == numbers]
-        cells[candidates] = np.arange(len(candidates), dtype=np.int32)
-        return candidates, cells[targets].astype(np.int64)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(portion, range(0, len(lists), _QUERIES_PER_PORTION)))  # the list raises what a portion raised
+        return lists
 
-    def _silence(self, scores: Float64s, candidates: Int32s, excluded: npt.NDArray[np.integer]) -> None:
-        """Sets the scores of excluded candidates to zero, through the same cells."""
-        inside = excluded[(excluded >= 0) & (excluded < self.items)]
-        positions = self._cells()[inside]
-        hit = positions < len(candidates)
-        hit[hit] &= candidates[positions[hit]] == inside[hit]
-        scores[positions[hit]] = 0.0
-
-    def _cells(self) -> Int32s:
+    def _cells(self) -> Scratch:
         if not hasattr(self._scratch, "cells"):
-            self._scratch.cells = np.zeros(self.items, np.int32)
-        cells: Int32s = self._scratch.cells
+            self._scratch.cells = scratch_for(self.items)
+        cells: Scratch = self._scratch.cells
         return cells
 
 
-def _sums(places: Int64s, values: Float64s, length: int) -> Float64s:
-    """The values added up by place, in the order given: the same input gives the same rounding."""
-    return np.bincount(places, weights=values, minlength=length).astype(np.float64, copy=False)
-
-
-def _without_negatives(rows: SparseRows) -> SparseRows:
-    if not np.any(rows.weights < 0):
-        return rows
-    return SparseRows(rows.indptr, rows.indices, np.maximum(rows.weights, np.float32(0)))
-
-
-def _in_order_of_appearance(values: npt.NDArray[np.integer]) -> tuple[Int64s, Int64s]:
-    """Distinct values, the newest first, and each value's place among them: repeated interests make one term."""
-    sorted_values, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    position_of = np.empty(len(order), np.int64)
-    position_of[order] = np.arange(len(order))
-    return sorted_values[order].astype(np.int64), position_of[inverse]
-
-
-def _strength(
-    component: ServingComponent,
-    ranks: Int64s,
-    event_weights: npt.NDArray[np.floating],
-    ages_days: npt.NDArray[np.floating],
-) -> Float64s:
-    strength = component.weight * event_weights.astype(np.float64)
-    if component.half_life_events is not None:
-        strength *= 0.5 ** (ranks / component.half_life_events)
-    if component.half_life_days is not None:
-        strength *= 0.5 ** (ages_days.astype(np.float64) / component.half_life_days)
-    return strength
-
-
-def best_places(scores: Float64s, candidates: Int32s, k: int) -> Int64s:
-    """Positions of the k best scores above zero, by score and then by item index."""
-    eligible = np.flatnonzero(scores > 0)
-    if len(eligible) > k:
-        threshold = np.partition(scores[eligible], len(eligible) - k)[len(eligible) - k]
-        eligible = eligible[scores[eligible] >= threshold]
-    order = np.lexsort((candidates[eligible], -scores[eligible]))
-    return eligible[order[:k]]
-
-
-def _contributions(terms: _Terms, sums_of: Int64s, best: Int64s, candidates: int, origins: int) -> Float64s:
-    """What each history item adds to each ranked item: float64[ranked, origins]; rows add up to the scores."""
-    place = np.full(candidates, -1, np.int64)
-    place[best] = np.arange(len(best))
-    places = place[sums_of]
-    shown = places >= 0
-    cells = places[shown] * origins + terms.origins[shown]
-    return _sums(cells, terms.values[shown], len(best) * origins).reshape(len(best), origins)
-
-
-def _ranked_list(
-    items: Int32s, scores: Float64s, contributions: Float64s, distinct: Int64s, confidence: float
-) -> RankedList:
-    # Among equal terms the newer interaction stands first: the sort is stable and origins are newest first.
-    strongest = np.argsort(-contributions, axis=1, kind="stable")[:, :EVIDENCE_MAX]
-    shares = np.take_along_axis(contributions, strongest, axis=1) / scores[:, None]
-    evidence_items = np.full((len(items), EVIDENCE_MAX), NO_EVIDENCE, np.int32)
-    evidence_shares = np.zeros((len(items), EVIDENCE_MAX), np.float32)
-    width = strongest.shape[1]
-    evidence_items[:, :width] = np.where(shares > 0, distinct[strongest], NO_EVIDENCE)
-    evidence_shares[:, :width] = shares
-    return RankedList(
-        items,
-        scores.astype(np.float32),
-        evidence_items,
-        evidence_shares,
-        confidence,
-        evidence_items_known=len(distinct),
+def _stack(rows: Mapping[str, SparseRows], serving: ServingConfig, priors: Priors) -> Stack:
+    parts = [rows[component.name] for component in serving.components]
+    begins = np.concatenate(([0], np.cumsum([len(part.indices) for part in parts])[:-1]))
+    prior = np.empty(0, np.float32) if priors.prior is None else priors.prior * np.float32(serving.prior_weight)
+    order = np.lexsort((np.arange(len(prior)), -prior))
+    return Stack(
+        np.stack([part.indptr + begin for part, begin in zip(parts, begins, strict=True)]).astype(np.int64),
+        np.concatenate([part.indices for part in parts]),
+        np.concatenate([np.maximum(part.weights, np.float32(0)) for part in parts]),
+        np.array([component.weight for component in serving.components], np.float64),
+        np.array([component.half_life_events or np.inf for component in serving.components], np.float64),
+        np.array([component.half_life_days or np.inf for component in serving.components], np.float64),
+        np.empty(0, np.float32) if priors.trend is None else priors.trend,
+        prior.astype(np.float32),
+        order[prior[order] > 0].astype(np.int32),
     )
 
 
-def _nothing(confidence: float, known: int) -> RankedList:
-    return RankedList(
-        np.empty(0, np.int32),
-        np.empty(0, np.float32),
-        np.empty((0, EVIDENCE_MAX), np.int32),
-        np.empty((0, EVIDENCE_MAX), np.float32),
-        confidence,
-        evidence_items_known=known,
-    )
+def _checked(priors: Priors, serving: ServingConfig, items: int) -> Priors:
+    """The priors that the configuration names, and no others."""
+    named = {PRIOR: priors.prior if serving.prior_weight else None, TREND: priors.trend if serving.trend else None}
+    wanted = {PRIOR: bool(serving.prior_weight), TREND: serving.trend}
+    for name, array in named.items():
+        if wanted[name] and (array is None or array.shape != (items,)):
+            raise InvalidModelError(f"no {name} float32[{items}]")
+        if array is not None and not (np.all(np.isfinite(array)) and np.all(array >= 0)):
+            raise InvalidModelError(f"{name} is not finite, or below zero")
+    return Priors(named[PRIOR], named[TREND])

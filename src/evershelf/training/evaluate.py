@@ -1,23 +1,24 @@
 """Measures a model as it would serve: full ranking by the serving kernel, user by user, against popularity."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from scipy import sparse
+import numpy.typing as npt
 
 from evershelf.contracts.inference import HISTORY_MAX
-from evershelf.contracts.manifest import ServingConfig
 from evershelf.models.interactions import EVENT_TYPES, Interactions
-from evershelf.models.recommender import ItemItemRecommender, best_places
-from evershelf.models.sparse_rows import Float64s, Int32s, Int64s, SparseRows
+from evershelf.models.ranking_kernels import Queries
+from evershelf.models.recommender import ItemItemRecommender
+from evershelf.models.sparse_rows import Float64s, Int32s, Int64s
 from evershelf.training.metrics import Interval, ndcg_at, paired_bootstrap, recall_at
 
 K = 20
 # Below this, intervals over returning users alone are too wide to tell a good model from a bad one.
 RETURNING_ENOUGH = 300
-# Scores of so many users at a time are held while candidates are compared.
-_USERS_PER_PORTION = 500
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _case(had: Interactions, next_ones: Interactions, at_days: float, *, new_ite
 
 def compare(recommender: ItemItemRecommender, popularity: Float64s, measured: list[Case], *, seed: int) -> Comparison:
     """The serving kernel against the popular list, on the same users."""
-    lists = [serve(recommender, case) for case in measured]
+    lists = served_lists(recommender, measured)
     model = figures(lists, measured)
     baseline = figures(list(popular_lists(popularity, measured)), measured)
     return Comparison(
@@ -126,10 +127,28 @@ def compare(recommender: ItemItemRecommender, popularity: Float64s, measured: li
     )
 
 
-def serve(recommender: ItemItemRecommender, case: Case, *, k: int = K) -> Int32s:
-    """The list that inference would answer."""
-    weights = recommender.event_weights([EVENT_TYPES[kind] for kind in case.kinds])
-    return recommender.rank(case.items, weights, case.ages_days, k=k, excluded=case.seen).items
+def served_lists(recommender: ItemItemRecommender, measured: list[Case], *, k: int = K) -> list[Int32s]:
+    """The lists that inference would answer, many at a time."""
+    by_code = recommender.event_weights(EVENT_TYPES)
+    queries = Queries(
+        _bounds([case.items for case in measured]),
+        (
+            _joined([case.items for case in measured], np.int64),
+            by_code[_joined([case.kinds for case in measured], np.int64)],
+            _joined([case.ages_days for case in measured], np.float64),
+        ),
+        _bounds([case.seen for case in measured]),
+        _joined([case.seen for case in measured], np.int64),
+    )
+    return [row[row >= 0] for row in recommender.rank_all(queries, k=k)]
+
+
+def _bounds(parts: Sequence[npt.NDArray[np.generic]]) -> Int64s:
+    return np.concatenate(([0], np.cumsum([len(part) for part in parts]))).astype(np.int64)
+
+
+def _joined(parts: Sequence[npt.NDArray[np.generic]], dtype: type[_Number]) -> npt.NDArray[_Number]:
+    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
 
 
 def popular_lists(popularity: Float64s, measured: list[Case], *, k: int = K) -> Iterator[Int64s]:
@@ -149,49 +168,3 @@ def figures(lists: list[Int32s] | list[Int64s], measured: list[Case], *, k: int 
         np.array([ndcg_at(hit, count, k=k) for hit, count in zip(hits, counts, strict=True)], np.float64),
         frozenset(np.unique(np.concatenate(lists)).tolist()) if lists else frozenset(),
     )
-
-
-def quick_lists(
-    rows: dict[str, SparseRows], serving: ServingConfig, measured: list[Case], *, k: int = K
-) -> list[Int64s]:
-    """The same lists as the kernel's, from whole matrices at once: for comparing many candidates."""
-    if not measured:
-        return []
-    items = next(iter(rows.values())).items
-    matrices = {
-        name: sparse.csr_array((matrix.weights, matrix.indices, matrix.indptr), shape=(items, items))
-        for name, matrix in rows.items()
-    }
-    seen = np.zeros(items, np.bool_)
-    lists: list[Int64s] = []
-    for first in range(0, len(measured), _USERS_PER_PORTION):
-        part = measured[first : first + _USERS_PER_PORTION]
-        scores = sparse.csr_array((len(part), items))
-        for component in serving.components:
-            strengths = _strengths(part, serving, items, component.half_life_events, component.half_life_days)
-            scores = scores + (component.weight * strengths) @ matrices[component.name]
-        for row, case in enumerate(part):
-            bounds = slice(scores.indptr[row], scores.indptr[row + 1])
-            candidates = scores.indices[bounds]
-            seen[case.seen] = True
-            values = np.where(seen[candidates], 0.0, scores.data[bounds])
-            seen[case.seen] = False
-            lists.append(candidates[best_places(values, candidates, k)].astype(np.int64))
-    return lists
-
-
-def _strengths(
-    part: list[Case], serving: ServingConfig, items: int, half_life_events: float | None, half_life_days: float | None
-) -> sparse.csr_array[np.float64, tuple[int, int]]:
-    by_code = np.array([serving.event_weights.get(kind, 0.0) for kind in EVENT_TYPES])
-    values = []
-    for case in part:
-        value = by_code[case.kinds]
-        if half_life_events is not None:
-            value = value * 0.5 ** (np.arange(len(value)) / half_life_events)
-        if half_life_days is not None:
-            value = value * 0.5 ** ((case.ages_days - case.ages_days.min(initial=np.inf)) / half_life_days)
-        values.append(value)
-    owners = np.repeat(np.arange(len(part)), [len(case.items) for case in part])
-    columns = np.concatenate([case.items for case in part])
-    return sparse.csr_array((np.concatenate(values), (owners, columns)), shape=(len(part), items))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evershelf.models.interactions import SECONDS_PER_DAY, Interactions
-from evershelf.models.sparse_rows import Float64s, Int64s
-from evershelf.training.evaluate import Case, popular_lists, quick_lists
+from evershelf.models.sparse_rows import Float64s, Int32s
+from evershelf.training.evaluate import Case, popular_lists, served_lists
 from evershelf.training.files import FileRefusedError, Tables
 from evershelf.training.fit import Fitter, Parameters
 from evershelf.training.metrics import ndcg_at, recall_at, reciprocal_rank
@@ -192,18 +192,18 @@ def _cases(protocol: Protocol) -> list[Case]:
     return found
 
 
-def _lists(fitter: Fitter, parameters: Parameters, measured: list[Case]) -> list[Int64s]:
+def _lists(fitter: Fitter, parameters: Parameters, measured: list[Case]) -> list[Int32s]:
     """The model's lists, filled from the popular ones where they are short: the shelf is never empty."""
     fitted = fitter.fit(parameters)
     popular = popular_lists(fitter.popularity(None), measured, k=2 * K_MAX)
-    lists = quick_lists(fitted.rows, fitted.serving, measured, k=K_MAX)
+    lists: list[Int32s] = served_lists(fitted.recommender(), measured, k=K_MAX)
     return [
-        own if len(own) == K_MAX else np.concatenate((own, fill[~np.isin(fill, own)]))[:K_MAX]
+        own if len(own) == K_MAX else np.concatenate((own, fill[~np.isin(fill, own)]))[:K_MAX].astype(np.int32)
         for own, fill in zip(lists, popular, strict=True)
     ]
 
 
-def _figures(lists: list[Int64s], measured: list[Case], items: int) -> dict[str, float]:
+def _figures(lists: list[Int32s], measured: list[Case], items: int) -> dict[str, float]:
     hits = [np.isin(shown, case.targets) for shown, case in zip(lists, measured, strict=True)]
     counts = [len(case.targets) for case in measured]
 

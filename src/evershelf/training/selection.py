@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from evershelf.models.interactions import Interactions
 from evershelf.models.sparse_rows import Float64s
-from evershelf.training.evaluate import Case, figures, popular_lists, quick_lists
+from evershelf.training.evaluate import Case, figures, popular_lists, served_lists
 from evershelf.training.fit import Fitter, Parameters
 
 LOCAL_REGULARISATION_RANGE = (10.0, 500.0)
@@ -96,7 +96,7 @@ def mean_events(interactions: Interactions) -> float:
 def score(fitter: Fitter, parameters: Parameters, measured: list[Case]) -> float:
     """The mean NDCG@20 of one candidate."""
     fitted = fitter.fit(parameters)
-    ndcg = figures(quick_lists(fitted.rows, fitted.serving, measured), measured).ndcg
+    ndcg = figures(served_lists(fitted.recommender(), measured), measured).ndcg
     return float(ndcg.mean()) if len(ndcg) else 0.0
 
 
