@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.gateway import problems
 from evershelf.gateway.history import HistoryCache
-from evershelf.gateway.outside import Outside
+from evershelf.gateway.outside import Clock, Outside
 from evershelf.gateway.routes import events
+from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import Spool
 from evershelf.policy.keys import key_digest
@@ -60,6 +61,7 @@ async def parts(tmp_path):
         snapshots=SimpleNamespace(current=SimpleNamespace(knows=lambda item_id: item_id in {"mug", "cup"})),
         history=HistoryCache(settings, SimpleNamespace(pool=None)),
         spool=spool,
+        series=Series(Clock()),
     )
     await spool.close()
 

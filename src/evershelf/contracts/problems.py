@@ -21,6 +21,9 @@ class ProblemType(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     EVENTS_NOT_DURABLE = "events-not-durable"
     CATALOG_UNAVAILABLE = "catalog-unavailable"
+    CONFLICT = "conflict"
+    DATABASE_UNAVAILABLE = "database-unavailable"
+    REGISTRY_UNAVAILABLE = "registry-unavailable"
     NOT_READY = "not-ready"
     OVERLOADED = "overloaded"  # inference only: as many requests as it takes are in hand
     DEADLINE_EXCEEDED = "deadline-exceeded"  # inference only: the caller's budget was spent before the answer

@@ -143,3 +143,4 @@ class Recommendation(BaseModel):
     deadline_ms: int
     elapsed_ms: float
     attempts: list[Attempt]
+    drill_id: str | None = None  # set where an operator's drill played a fault for this answer

@@ -8,21 +8,26 @@ from fastapi import FastAPI
 from evershelf import __version__
 from evershelf.gateway import front, problems
 from evershelf.gateway.body_limit import limited
+from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
+from evershelf.gateway.drilling import Drills
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
 from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.parts import Parts, figures
-from evershelf.gateway.routes import catalog, events, health, recommendations
+from evershelf.gateway.routes import admin, catalog, events, health, recommendations, shop
 from evershelf.gateway.routes import problems as problem_pages
+from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.telemetry import Telemetry
+from evershelf.gateway.watch import Watch
 
 SUMMARY = "Recommendations that are never empty, never late, and always explained."
 
@@ -38,7 +43,7 @@ def create_app(settings: GatewaySettings, outside: Outside | None = None) -> Fas
             yield
 
     app = FastAPI(title="Evershelf gateway", summary=SUMMARY, version=__version__, lifespan=lifespan)
-    for routes in (recommendations, events, catalog, health, problem_pages):
+    for routes in (recommendations, shop, events, catalog, health, problem_pages, admin):
         app.include_router(routes.router)
     app.add_middleware(limited, settings=settings)
     problems.install(app)  # its boundary lies around everything before
@@ -51,19 +56,25 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     database = DatabaseLink(settings.database_url, settings, telemetry, outside=outside)
     mirror = Mirror(settings, database)
     spool = Spool(settings, clock=outside.clock, open_sqlite=outside.open_sqlite)
+    snapshots = SnapshotHolder(settings, mirror, telemetry, clock=outside.clock)
+    series = Series(outside.clock)
     return Parts(
         settings=settings,
         outside=outside,
         telemetry=telemetry,
         loop_lag=LoopLag(),
         database=database,
-        snapshots=SnapshotHolder(settings, mirror, telemetry, clock=outside.clock),
+        snapshots=snapshots,
         mirror=mirror,
         history=HistoryCache(settings, database, clock=outside.clock),
         spool=spool,
         shipper=Shipper(spool, database, settings, outside=outside),
         inference=InferenceClient(settings, telemetry, outside=outside),
         decisions=DecisionLog(settings, spool),
+        series=series,
+        drills=Drills(settings, series, outside),
+        catalog=CatalogIndex(snapshots, telemetry),
+        models=ModelDesk(settings),
     )
 
 
@@ -79,5 +90,8 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(parts.history.close)
     parts.history.replay(await parts.spool.pending_events())
     parts.telemetry.watch(lambda: figures(parts))
+    for console in (parts.drills, parts.catalog, parts.models, Watch(parts)):  # after all that answers need
+        await console.start()
+        stack.push_async_callback(console.close)
     parts.outside.settle()
     return parts

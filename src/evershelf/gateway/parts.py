@@ -6,13 +6,17 @@ from typing import cast
 from fastapi import Request
 
 from evershelf.contracts.health import DependencyState
+from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
+from evershelf.gateway.drilling import Drills
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
 from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
+from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.snapshot import SnapshotHolder
@@ -37,6 +41,10 @@ class Parts:
     shipper: Shipper
     inference: InferenceClient
     decisions: DecisionLog
+    series: Series
+    drills: Drills
+    catalog: CatalogIndex
+    models: ModelDesk
 
 
 def figures(parts: Parts) -> dict[str, float]:

@@ -96,6 +96,24 @@ MEANINGS: Mapping[ProblemType, Meaning] = {
         "Try again after `Retry-After` seconds. A change that was not confirmed may or may not have been made; making "
         "it again is harmless.",
     ),
+    ProblemType.CONFLICT: Meaning(
+        409,
+        "It is no longer as you saw it",
+        "What you wanted to change has changed meanwhile, or is in a state that does not allow this. Nothing was done.",
+        "Read it again, and decide again.",
+    ),
+    ProblemType.DATABASE_UNAVAILABLE: Meaning(
+        503,
+        "PostgreSQL is needed for this and is away",
+        "This page of the console reads or writes PostgreSQL, which did not answer in time. Answers go on from memory.",
+        "Try again after `Retry-After` seconds; /dependencies says what this gateway sees of PostgreSQL.",
+    ),
+    ProblemType.REGISTRY_UNAVAILABLE: Meaning(
+        503,
+        "The registry cannot be read or changed just now",
+        "Model versions live in the registry, which failed or did not answer in time. Answers go on.",
+        "Try again after `Retry-After` seconds; look whether the disk or bucket behind EVERSHELF_REGISTRY is there.",
+    ),
     ProblemType.NOT_READY: Meaning(
         503,
         "Not ready yet",

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from uuid import UUID
 
 import orjson
@@ -11,15 +10,15 @@ from pydantic import JsonValue
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.inference import CANDIDATES_MAX, Interaction
-from evershelf.contracts.placements import Placement, SeenItems
-from evershelf.contracts.recommendations import Reason, RecommendationRequest
-from evershelf.gateway.decisions import Decision
+from evershelf.contracts.placements import SeenItems
+from evershelf.contracts.recommendations import Reason
+from evershelf.gateway.ask import Ask, Decided
 from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
-from evershelf.gateway.outside import Clock
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.shelf import Shelf
+from evershelf.gateway.trace import recorded
 from evershelf.policy.admission import refusal
-from evershelf.policy.compose import Composed, ModelReply, compose
+from evershelf.policy.compose import ModelReply, compose
 from evershelf.policy.ladder import Candidate, Query, baseline
 
 # Asked from the model beyond k: room for what eligibility may still remove.
@@ -29,34 +28,28 @@ HISTORY_SHARE_MAX = 0.5
 _OWNED = frozenset({EventType.PURCHASE, EventType.CONSUME, EventType.RATE})
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request on its way: what is asked, by when (monotonic seconds) it must be answered, and on which shelf."""
-
-    request: RecommendationRequest
-    placement: Placement
-    deadline_ms: int
-    began_s: float
-    shelf: Shelf
-    clock: Clock
-
-    def remaining_ms(self, reserve_ms: float) -> float:
-        """What is left of the budget, less what composing and sending take."""
-        return self.deadline_ms - reserve_ms - (self.clock.monotonic_s() - self.began_s) * 1_000
-
-
 async def recommend(parts: Parts, ask: Ask) -> bytes:
     """The answer's JSON before the deadline, whatever the dependencies do."""
+    return _answer(parts, await decide(parts, ask))
+
+
+async def decide(parts: Parts, ask: Ask) -> Decided:
+    """What to answer before the deadline; counted and recorded nowhere."""
+    if parts.drills.active:
+        ask = parts.drills.touched(ask)
     known = parts.history.cached(ask.request.user_id, ask.request.session_id)
     query = _query(ask, known)
     fallback = baseline(ask.shelf, query)
+    asked_s = ask.clock.monotonic_s()
     reply = await _ask_model(parts, ask, query)
+    asked_ms = (ask.clock.monotonic_s() - asked_s) * 1_000
     history = parts.history.cached(ask.request.user_id, ask.request.session_id)
     if history != known:  # read from PostgreSQL meanwhile: rules that depend on it hold for the baseline too
         query = _query(ask, history)
         fallback = baseline(ask.shelf, query)
     composed = compose(ask.shelf, query, reply, fallback)
-    return _answer(parts, ask, composed)
+    history_ms = min(ask.waits.history_ms, asked_ms)
+    return Decided(ask, query, history, reply, composed, history_ms, asked_ms - history_ms)
 
 
 def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
@@ -108,11 +101,14 @@ def _reserve_ms(parts: Parts) -> float:
 
 
 async def _model_branch(parts: Parts, ask: Ask, query: Query) -> ModelReply:
-    request = ask.request
+    request, began_s = ask.request, ask.clock.monotonic_s()
     history, trouble = await _history(parts, ask)
+    ask.waits.history_ms = (ask.clock.monotonic_s() - began_s) * 1_000
     interactions = _interactions(request.context_items, history, query.now_s)
     if not interactions:
         return ModelReply(trouble or Reason.NO_HISTORY, history_trouble=trouble)
+    if ask.drill is not None and (played := await ask.drill.inference()) is not None:
+        return ModelReply(played, history_trouble=trouble)
     reply = await parts.inference.rank(
         interactions,
         k=min(query.k + CANDIDATES_SPARE, CANDIDATES_MAX),
@@ -126,6 +122,8 @@ async def _model_branch(parts: Parts, ask: Ask, query: Query) -> ModelReply:
 async def _history(parts: Parts, ask: Ask) -> tuple[Sequence[HistoryEntry], Reason | None]:
     """The user's history, read within its share of the budget; else what memory holds of it, and what went wrong."""
     who = ask.request.user_id, ask.request.session_id
+    if ask.drill is not None and ask.drill.history_off:
+        return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
     load = asyncio.create_task(parts.history.load(*who))
     share_ms = HISTORY_SHARE_MAX * ask.remaining_ms(_reserve_ms(parts))
     try:
@@ -147,9 +145,25 @@ def _interactions(context: Sequence[str], history: Sequence[HistoryEntry], now_s
     return [*viewed, *past]
 
 
-def _answer(parts: Parts, ask: Ask, composed: Composed) -> bytes:
+def _answer(parts: Parts, decided: Decided) -> bytes:
+    ask, composed = decided.ask, decided.composed
     now_s, recommendation_id = ask.clock.unix_s(), parts.outside.new_id()
     elapsed_ms = (ask.clock.monotonic_s() - ask.began_s) * 1_000
+    head = told(decided, recommendation_id, now_s=now_s, elapsed_ms=elapsed_ms)
+    parts.telemetry.answered(
+        ask.placement.name, composed.source, composed.reason,
+        degraded=composed.degraded, elapsed_s=elapsed_ms / 1_000, deadline_s=ask.deadline_ms / 1_000,
+    )  # fmt: skip
+    parts.series.answered(decided, elapsed_ms)
+    parts.decisions.record(recorded(parts, decided, head))
+    if ask.drill is not None or parts.drills.active:
+        parts.drills.answered(decided, elapsed_ms)
+    return orjson.dumps(head | {"items": [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]})
+
+
+def told(decided: Decided, recommendation_id: UUID, *, now_s: float, elapsed_ms: float) -> dict[str, JsonValue]:
+    """The answer without its items."""
+    ask, composed = decided.ask, decided.composed
     head: dict[str, JsonValue] = {
         "recommendation_id": str(recommendation_id),
         "placement": ask.placement.name,
@@ -165,35 +179,11 @@ def _answer(parts: Parts, ask: Ask, composed: Composed) -> bytes:
             for t in composed.attempts
         ],
     }
-    parts.telemetry.answered(
-        ask.placement.name, composed.source, composed.reason,
-        degraded=composed.degraded, elapsed_s=elapsed_ms / 1_000, deadline_s=ask.deadline_ms / 1_000,
-    )  # fmt: skip
-    parts.decisions.record(_decision(ask, composed, recommendation_id, now_s, head))
-    items = [_item(ask.shelf, rank, candidate) for rank, candidate in enumerate(composed.candidates, start=1)]
-    return orjson.dumps(head | {"items": items})
+    return head if ask.drill is None else head | {"drill_id": ask.drill.drill_id}
 
 
-def _decision(
-    ask: Ask, composed: Composed, recommendation_id: UUID, now_s: float, head: dict[str, JsonValue]
-) -> Decision:
-    return Decision(
-        recommendation_id=recommendation_id,
-        decided_at=datetime.fromtimestamp(now_s, UTC),
-        placement=ask.placement.name,
-        user_id=ask.request.user_id,
-        session_id=ask.request.session_id,
-        source=composed.source,
-        reason=composed.reason,
-        degraded=composed.degraded,
-        model_version=composed.model_version,
-        snapshot_version=ask.shelf.version,
-        item_ids=tuple(candidate.item_id for candidate in composed.candidates),
-        record=head,
-    )
-
-
-def _item(shelf: Shelf, rank: int, candidate: Candidate) -> dict[str, object]:
+def placed(shelf: Shelf, rank: int, candidate: Candidate) -> dict[str, object]:
+    """One place of the list; the item's JSON is copied from the shelf."""
     return {
         "item_id": candidate.item_id,
         "rank": rank,

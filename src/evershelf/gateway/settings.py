@@ -70,3 +70,6 @@ class GatewaySettings(RegistrySettings):
 
     gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 10_000
     gateway_decisions_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    # Of all answers so many shall be valid and in time; what is left of that over a day is the error budget.
+    gateway_objective_share: Annotated[float, Field(ge=0, le=1)] = 0.999

@@ -66,6 +66,23 @@ class Shelf:
             return False
         return bool(self._columns.available[position]) and not 0 < self._columns.expires_at[position] <= now_s
 
+    def open(self, item_id: str) -> bool:
+        """Whether the item may be shown as far as its expiry allows; what is unknown may not."""
+        if (changed := self.changes.get(item_id)) is not None:
+            return changed.body is not None
+        position = self._columns.position.get(item_id)
+        return position is not None and bool(self._columns.available[position])
+
+    def has_body(self, item_id: str) -> bool:
+        """Whether `body` knows the item: all of the snapshot's, and what came since and may be shown."""
+        changed = self.changes.get(item_id)
+        return item_id in self._columns.position or (changed is not None and changed.body is not None)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The snapshot's items, eligible or not, in its own order."""
+        return self._columns.ids
+
     def body(self, item_id: str) -> bytes:
         """The item's JSON, encoded when it was stored. Raises KeyError for an item that is not known."""
         if (changed := self.changes.get(item_id)) is not None and changed.body is not None:

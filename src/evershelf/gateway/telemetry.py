@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping
 
 import structlog
@@ -70,6 +71,7 @@ class Telemetry:
             ["boundary"],
             registry=self._registry,
         )
+        self._caught_totals: Counts[str] = Counts()
         for status in EventStatus:  # at zero from the start, so that a rate can be taken of each
             self._events.labels(status.value)
 
@@ -105,9 +107,14 @@ class Telemetry:
     def caught(self, boundary: str, error: Exception) -> None:
         """A bug was caught at a boundary. Its message stays unsaid, for it may quote what a user sent."""
         self._caught.labels(boundary).inc()
+        self._caught_totals[boundary] += 1
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         log.error("error_caught", boundary=boundary, error=type(error).__name__, where=where)
+
+    def caught_total(self, boundary: str) -> int:
+        """How many bugs that boundary has caught since the start."""
+        return self._caught_totals[boundary]
 
     def watch(self, figures: Figures) -> None:
         """Reads `figures` (a name of GAUGES -> its value) at every scrape."""

@@ -100,6 +100,13 @@ async def get_user(pool: Pool, user_id: str) -> User | None:
     return None if row is None else User(user_id=row["user_id"], attributes=row["attributes"])
 
 
+async def search_users(pool: Pool, prefix: str, *, after: str, limit: int) -> list[User]:
+    """Users whose id begins with `prefix`, in order of id, above `after`; at most PAGE_MAX."""
+    async with reading(pool) as connection:
+        rows = await connection.fetch(sql("users.search"), prefix, after, min(limit, PAGE_MAX))
+    return [User(user_id=row["user_id"], attributes=row["attributes"]) for row in rows]
+
+
 async def delete_user(pool: Pool, user_id: str, *, actor: str) -> bool:
     """Removes the user's row (not yet the events); False where there was none. The audit row does not name the user."""
     async with transaction(pool) as connection:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 from pydantic import JsonValue
 
 from evershelf.contracts.recommendations import Reason, Source
@@ -47,8 +48,48 @@ async def get_decision(pool: Pool, recommendation_id: UUID) -> Decision | None:
     """The decision, or None."""
     async with reading(pool) as connection:
         row = await connection.fetchrow(sql("decisions.get"), recommendation_id)
-    if row is None:
-        return None
+    return None if row is None else _decision(row)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSearch:
+    """Which decisions are wanted: all of what is set, decided in [since, before), the newest `limit`."""
+
+    since: datetime
+    before: datetime
+    limit: int
+    user_id: str | None = None
+    session_id: str | None = None
+    placement: str | None = None
+    source: Source | None = None
+    reason: Reason | None = None
+    degraded: bool | None = None
+
+    def wants(self, decision: Decision) -> bool:
+        """Whether the decision is among them."""
+        return (
+            (self.user_id is None or decision.user_id == self.user_id)
+            and (self.session_id is None or decision.session_id == self.session_id)
+            and (self.placement is None or decision.placement == self.placement)
+            and (self.source is None or decision.source is self.source)
+            and (self.reason is None or decision.reason is self.reason)
+            and (self.degraded is None or decision.degraded is self.degraded)
+            and self.since <= decision.decided_at < self.before
+        )
+
+
+async def search_decisions(pool: Pool, wanted: DecisionSearch) -> list[Decision]:
+    """Newest first."""
+    async with reading(pool) as connection:
+        rows = await connection.fetch(
+            sql("decisions.search"),
+            *(wanted.user_id, wanted.session_id, wanted.placement, wanted.source, wanted.reason, wanted.degraded),
+            *(wanted.since, wanted.before, wanted.limit),
+        )
+    return [_decision(row) for row in rows]
+
+
+def _decision(row: asyncpg.Record) -> Decision:
     values = dict(row) | {"source": Source(row["source"]), "reason": Reason(row["reason"])}
     return Decision(**values | {"item_ids": tuple(row["item_ids"])})
 

@@ -9,10 +9,11 @@ from evershelf.contracts.identifiers import CategoryPath, ItemId
 from evershelf.contracts.keys import Scope
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import K_MAX, Recommendation, RecommendationRequest
+from evershelf.gateway.ask import Ask
 from evershelf.gateway.auth import require
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
-from evershelf.gateway.recommend import Ask, recommend
+from evershelf.gateway.recommend import recommend
 from evershelf.policy.admission import deadline_ms
 
 router = APIRouter(tags=["recommendations"], dependencies=[Depends(require(Scope.RECOMMEND))])

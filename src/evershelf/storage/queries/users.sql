@@ -10,3 +10,9 @@ SELECT user_id, attributes FROM users WHERE user_id = $1
 
 -- name: delete
 DELETE FROM users WHERE user_id = $1
+
+-- name: search
+-- A page of ids that begin with $1, above $2, at most $3; compared by bytes, so that the prefix is a range.
+SELECT user_id, attributes FROM users
+WHERE user_id COLLATE "C" > $2 AND user_id COLLATE "C" >= $1 AND starts_with(user_id, $1)
+ORDER BY user_id COLLATE "C" LIMIT $3

@@ -1,0 +1,67 @@
+"""One request on its way through the gateway: what is asked, and what was decided."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evershelf.contracts.placements import Placement
+from evershelf.contracts.recommendations import Reason, RecommendationRequest
+from evershelf.gateway.history import HistoryEntry
+from evershelf.gateway.outside import Clock
+from evershelf.gateway.shelf import Shelf
+from evershelf.policy.compose import Composed, ModelReply
+from evershelf.policy.ladder import Query
+
+
+@dataclass(slots=True)
+class Waits:
+    """What one request has waited for so far, in milliseconds."""
+
+    history_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drilling:
+    """What a drill does to one request that it hits."""
+
+    drill_id: str
+    history_off: bool = False
+    inference_off: bool = False
+    inference_delay_ms: int = 0
+
+    async def inference(self) -> Reason | None:
+        """Called in place of, or before, asking inference: the outcome that is played, or None to go on and ask."""
+        if self.inference_delay_ms:
+            await asyncio.sleep(self.inference_delay_ms / 1_000)
+        return Reason.INFERENCE_UNAVAILABLE if self.inference_off else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request on its way: what is asked, by when (monotonic seconds) it must be answered, and on which shelf."""
+
+    request: RecommendationRequest
+    placement: Placement
+    deadline_ms: int
+    began_s: float
+    shelf: Shelf
+    clock: Clock
+    waits: Waits = field(default_factory=Waits)
+    drill: Drilling | None = None
+
+    def remaining_ms(self, reserve_ms: float) -> float:
+        """What is left of the budget, less what composing and sending take."""
+        return self.deadline_ms - reserve_ms - (self.clock.monotonic_s() - self.began_s) * 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One answer, decided and not yet told: what was known, what came back, and where the time went."""
+
+    ask: Ask
+    query: Query
+    history: Sequence[HistoryEntry]
+    reply: ModelReply
+    composed: Composed
+    history_ms: float
+    inference_ms: float

@@ -1,0 +1,165 @@
+"""Model versions: what the registry has of each, and which one serves."""
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Body, Query, Request
+from pydantic import JsonValue
+
+from evershelf.contracts.admin_operation import (
+    AliasState,
+    AReason,
+    ModelDetail,
+    ModelPage,
+    ModelRow,
+    Moved,
+    Promotion,
+)
+from evershelf.contracts.manifest import AliasPointer, ModelManifest
+from evershelf.contracts.problems import ProblemType
+from evershelf.gateway.model_desk import RegistryUnavailable
+from evershelf.gateway.parts import Parts, parts_of
+from evershelf.gateway.problems import ProblemError
+from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored_if_up
+from evershelf.registry.aliases import CHAMPION, PREVIOUS, AliasConflict
+from evershelf.registry.artifact import ArtifactRefused
+from evershelf.registry.store import Registry, roll_back
+from evershelf.storage.audit import record_deed
+
+router = APIRouter()
+ALIASES = (CHAMPION, PREVIOUS)
+MOVES_MAX = 20
+VERSION_LENGTH_MAX = 64
+T = TypeVar("T")
+AVersion = Annotated[str, Query(max_length=VERSION_LENGTH_MAX)]
+
+
+@router.get("/models")
+async def list_models(http: Request, after: AVersion | None = None, limit: Limit = 50) -> ModelPage:
+    """Model versions, newest first, with their aliases, figures and whether the gate let them through."""
+    parts = parts_of(http)
+    aliases, manifests, unreadable = await _from_registry(parts, _catalogue)
+    newest = list(reversed(manifests))
+    begin = next((at for at, each in enumerate(newest, start=1) if each.version == after), 0)
+    page = newest[begin : begin + limit]
+    return ModelPage(
+        models=[_row(each, aliases) for each in page],
+        next_after=page[-1].version if begin + limit < len(newest) else None,
+        aliases=aliases,
+        serving=parts.series.model_version,
+        unreadable=unreadable,
+    )
+
+
+@router.get("/models/{version}")
+async def get_model(http: Request, version: str) -> ModelDetail:
+    """One version: the gate's checklist, metrics, parameters, data window."""
+    aliases, manifest = await _from_registry(
+        parts_of(http), lambda registry: (_aliases(registry), registry.manifest("models", version))
+    )
+    return ModelDetail(
+        row=_row(manifest, aliases),
+        parameters=manifest.parameters,
+        data=manifest.data,
+        serving=manifest.serving,
+        gate=list(manifest.gate),
+        code_version=manifest.code_version,
+        seed=manifest.seed,
+        size_bytes=sum(file.size_bytes for file in manifest.files),
+    )
+
+
+@router.post("/models/{version}/promote")
+async def promote_model(http: Request, operator: Operator, version: str, promotion: Promotion) -> Moved:
+    """Make `version` the champion, if the champion is still the one the operator saw; audited."""
+    parts = parts_of(http)
+
+    def move(registry: Registry) -> AliasPointer:
+        manifest = registry.manifest("models", version)
+        failed = [check.name for check in manifest.gate if not check.passed]
+        if failed and not promotion.despite_gate:
+            raise AliasConflict(f"{version} failed the gate ({', '.join(failed)}); say so with despite_gate")
+        return registry.move_alias(
+            "models",
+            CHAMPION,
+            version,
+            expected_sequence=promotion.expected_sequence,
+            moved_by=_mover(operator.name),
+            reason=promotion.reason,
+        )
+
+    return await _moved(parts, operator.name, "model.promote", move)
+
+
+@router.post("/models/roll-back")
+async def roll_back_model(http: Request, operator: Operator, reason: Annotated[AReason, Body(embed=True)]) -> Moved:
+    """Make the previous champion serve again; audited."""
+    return await _moved(
+        parts_of(http),
+        operator.name,
+        "model.roll_back",
+        lambda registry: roll_back(registry, moved_by=_mover(operator.name), reason=reason),
+    )
+
+
+async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry], AliasPointer]) -> Moved:
+    """Moves the champion; the registry keeps the move on record also while the audit log is out of reach."""
+    pointer = await _from_registry(parts, move)
+    previous = await _from_registry(parts, lambda registry: registry.read_alias("models", PREVIOUS))
+    detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
+    audited = await stored_if_up(
+        parts, lambda pool: record_deed(pool, actor=actor, action=action, subject=pointer.version, detail=detail)
+    )
+    note = None if audited else "PostgreSQL is away: the move is on record in the registry only."
+    return Moved(pointer=pointer, previous=previous, audited=bool(audited), note=note)
+
+
+async def _from_registry(parts: Parts, question: Callable[[Registry], T]) -> T:
+    try:
+        return await parts.models.ask(question)
+    except ArtifactRefused as error:
+        raise not_found(f"such model version that can be used ({error.detail})") from error
+    except AliasConflict as error:
+        raise ProblemError(ProblemType.CONFLICT, f"{error}.") from error
+    except RegistryUnavailable as error:
+        raise ProblemError(ProblemType.REGISTRY_UNAVAILABLE, f"{error}.") from error
+
+
+def _catalogue(registry: Registry) -> tuple[list[AliasState], list[ModelManifest], int]:
+    manifests, unreadable = [], 0
+    for version in registry.versions("models"):
+        try:
+            manifests.append(registry.manifest("models", version))
+        except ArtifactRefused:  # went between the two looks
+            unreadable += 1
+    return _aliases(registry), manifests, unreadable
+
+
+def _aliases(registry: Registry) -> list[AliasState]:
+    return [
+        AliasState(
+            name=name,
+            pointer=registry.read_alias("models", name),
+            moves=list(reversed(registry.alias_history("models", name)))[:MOVES_MAX],
+        )
+        for name in ALIASES
+    ]
+
+
+def _row(manifest: ModelManifest, aliases: list[AliasState]) -> ModelRow:
+    return ModelRow(
+        version=manifest.version,
+        aliases=[
+            each.name for each in aliases if each.pointer is not None and each.pointer.version == manifest.version
+        ],
+        algorithm=manifest.algorithm,
+        created_at=manifest.created_at,
+        items=manifest.items,
+        events=manifest.data.events,
+        gate_passed=all(check.passed for check in manifest.gate),
+        metrics=manifest.metrics,
+    )
+
+
+def _mover(name: str) -> str:
+    return f"console:{name}"
