@@ -8,6 +8,7 @@ from evershelf.cli.config import config_app
 from evershelf.cli.demo import demo_app
 from evershelf.cli.demo_data import demo_data
 from evershelf.cli.doctor import doctor
+from evershelf.cli.drills import drill_app
 from evershelf.cli.importing import import_app
 from evershelf.cli.keys import items_app, key_app
 from evershelf.cli.models import models_app
@@ -42,6 +43,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="key")
 app.add_typer(items_app, name="items")
+app.add_typer(drill_app, name="drill")
 
 
 def main() -> None:

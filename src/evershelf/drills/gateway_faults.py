@@ -1,0 +1,277 @@
+"""What can happen to gateways, and to what lies around them: deaths, stops, starved CPU, blocked logs, odd clients."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from evershelf.drills.injection import CannotInjectError, Injection, Witness, repeated, sure
+from evershelf.drills.rig import GATEWAY, LOG_BYTES_MAX, Rig, RigFailedError
+from evershelf.drills.small_disk import fill, relieve, small_disk
+
+SECOND = "gateway-2"
+DISK_MB = 48
+EXIT_TIMEOUT_S = 60.0
+POLL_S = 0.05
+CGROUP = Path("/sys/fs/cgroup/cpu")
+PERIOD_US = 100_000
+SLOW_BYTE_S = 0.5
+LAG_S = 0.2
+
+
+@asynccontextmanager
+async def two_gateways(rig: Rig) -> AsyncIterator[Witness]:
+    """A second gateway beside the first, before the load begins."""
+    rig.start_gateway(SECOND)
+    try:
+        yield sure
+    finally:
+        rig.kill(SECOND, signal.SIGTERM)
+
+
+@asynccontextmanager
+async def killed(rig: Rig) -> AsyncIterator[Witness]:
+    """SIGKILL (`kill -9`) of the first gateway."""
+    rig.kill(GATEWAY)
+    try:
+        yield sure
+    finally:
+        rig.start_gateway()
+
+
+@asynccontextmanager
+async def frozen(rig: Rig) -> AsyncIterator[Witness]:
+    """SIGSTOP of the first gateway."""
+    rig.signal(GATEWAY, signal.SIGSTOP)
+    try:
+        yield sure
+    finally:
+        rig.signal(GATEWAY, signal.SIGCONT)
+
+
+def lagging() -> Injection:
+    """The gateway's event loop stands still for 200 ms of every second."""
+    return repeated(
+        lambda rig: rig.signal(GATEWAY, signal.SIGSTOP),
+        lambda rig: rig.signal(GATEWAY, signal.SIGCONT),
+        every_s=1.0,
+        for_s=LAG_S,
+    )
+
+
+@asynccontextmanager
+async def rolling_restart(rig: Rig) -> AsyncIterator[Witness]:
+    """SIGTERM to one gateway after the other, the next only when the former is ready again."""
+    for name in (GATEWAY, SECOND):
+        rig.processes[name].stop(EXIT_TIMEOUT_S)
+        rig.start_gateway(name)
+    yield sure
+
+
+@asynccontextmanager
+async def badly_configured(rig: Rig) -> AsyncIterator[Witness]:
+    """A gateway is started with settings that cannot be; felt if it refused to start and said why."""
+    with suppress(RigFailedError):
+        rig.start_gateway("gateway-misconfigured", EVERSHELF_GATEWAY_BODY_BYTES_MAX="banana")
+    process = rig.processes["gateway-misconfigured"]
+    refused = process.exit_code() not in {None, 0} and "body_bytes_max" in rig.log("gateway-misconfigured")
+
+    async def felt() -> bool:
+        return refused
+
+    yield felt
+
+
+@asynccontextmanager
+async def half_a_cpu(rig: Rig) -> AsyncIterator[Witness]:
+    """The gateway may use half of one core, in slices of 50 of every 100 ms."""
+    group = CGROUP / f"evershelf-drill-{os.getpid()}"
+    pid = rig.processes[GATEWAY].pid
+    try:
+        group.mkdir()
+        (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+        (group / "cpu.cfs_quota_us").write_text(str(PERIOD_US // 2))
+        (group / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        with suppress(OSError):
+            group.rmdir()
+        raise CannotInjectError(f"no cgroup of our own can be made: {error}") from error
+
+    async def felt() -> bool:
+        throttled = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+        return int(throttled["nr_periods"]) > 0
+
+    try:
+        yield felt
+    finally:
+        (CGROUP / "cgroup.procs").write_text(str(pid))
+        group.rmdir()
+
+
+# Spool ----------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def on_small_disk(rig: Rig) -> AsyncIterator[Witness]:
+    """The gateway is started anew with its folder on a disk of a few MB, before the load begins."""
+    with small_disk(rig.folder / "gateway-disk", megabytes=DISK_MB) as disk:
+        rig.kill(GATEWAY, signal.SIGTERM)
+        rig.start_gateway(data_dir=disk)
+        try:
+            yield sure
+        finally:
+            rig.kill(GATEWAY, signal.SIGTERM)
+            rig.start_gateway()
+
+
+@asynccontextmanager
+async def disk_full(rig: Rig) -> AsyncIterator[Witness]:
+    """Not a byte is left on the spool's disk; felt if a commit of the spool failed."""
+    disk = rig.folder / "gateway-disk"
+    failures = rig.metrics().get("evershelf_spool_failures", 0.0)
+    fill(disk)
+
+    async def felt() -> bool:
+        return rig.metrics().get("evershelf_spool_failures", 0.0) > failures
+
+    try:
+        yield felt
+    finally:
+        relieve(disk)
+
+
+# Monitoring -----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def log_in_a_pipe(rig: Rig) -> AsyncIterator[Witness]:
+    """The gateway is started anew with its log in a pipe that is read, before the load begins."""
+    pipe = rig.folder / "log.pipe"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    rig.kill(GATEWAY, signal.SIGTERM)
+    try:
+        rig.start_gateway(log_path=pipe)
+        yield sure
+    finally:
+        _drain(reading)
+        os.kill(rig.processes[GATEWAY].pid or 0, signal.SIGTERM)
+        while rig.is_running(GATEWAY):
+            _drain(reading)
+            await asyncio.sleep(POLL_S)
+        os.close(reading)
+        rig.start_gateway()
+
+
+@asynccontextmanager
+async def log_pipe_blocked(rig: Rig) -> AsyncIterator[Witness]:
+    """The pipe is full and nobody reads it."""
+    writing = os.open(rig.folder / "log.pipe", os.O_WRONLY | os.O_NONBLOCK)
+    reading = os.open(rig.folder / "log.pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4_096)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+
+    async def felt() -> bool:
+        try:
+            os.write(writing, b"x")
+        except BlockingIOError:
+            return True
+        return False
+
+    try:
+        yield felt
+    finally:
+        _drain(reading)
+        os.close(reading)
+        os.close(writing)
+
+
+def _drain(reading: int) -> None:
+    with suppress(BlockingIOError):
+        while os.read(reading, LOG_BYTES_MAX):
+            pass
+
+
+# Clients --------------------------------------------------------------------------------------------------------
+
+
+def slow_readers(path: str, *, count: int) -> Injection:
+    """So many clients ask for `path` and read the answer at two bytes a second, again and again."""
+    return _crowd(count, f"GET {path} HTTP/1.1\r\nHost: drill\r\n\r\n".encode(), reads=True)
+
+
+def slow_writers(*, count: int) -> Injection:
+    """So many clients send the head of a request at two bytes a second."""
+    return _crowd(count, b"", reads=False)
+
+
+def idle_connections(*, count: int) -> Injection:
+    """One client opens so many connections and says nothing."""
+
+    @asynccontextmanager
+    async def inject(rig: Rig) -> AsyncIterator[Witness]:
+        held: list[socket.socket] = []
+        try:
+            for _ in range(count):
+                held.append(_connect(rig))
+                if len(held) % 100 == 0:
+                    await asyncio.sleep(0.01)
+
+            async def felt() -> bool:
+                return len(held) == count
+
+            yield felt
+        finally:
+            for connection in held:
+                connection.close()
+
+    return inject
+
+
+def _crowd(count: int, request: bytes, *, reads: bool) -> Injection:
+    @asynccontextmanager
+    async def inject(rig: Rig) -> AsyncIterator[Witness]:
+        moved = 0
+
+        async def one() -> None:
+            nonlocal moved
+            while True:
+                with suppress(OSError), _connect(rig) as connection:
+                    connection.sendall(request)
+                    for byte in b"GET /v1/recommendations?user_id=slow HTTP/1.1\r\nX-Slow: " + b"y" * 4_096:
+                        if reads:
+                            connection.recv(1, socket.MSG_DONTWAIT)
+                        else:
+                            connection.send(bytes([byte]))
+                        moved += 1
+                        await asyncio.sleep(SLOW_BYTE_S)
+                await asyncio.sleep(SLOW_BYTE_S)
+
+        async def felt() -> bool:
+            return moved > count
+
+        tasks = [asyncio.create_task(one()) for _ in range(count)]
+        try:
+            yield felt
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return inject
+
+
+def _connect(rig: Rig) -> socket.socket:
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    connection.settimeout(5.0)
+    connection.connect(("127.0.0.1", rig.ports[GATEWAY]))
+    return connection

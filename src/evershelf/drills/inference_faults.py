@@ -1,0 +1,100 @@
+"""What can happen to the inference process itself; the proxy has what happens on its way, the stub what it says."""
+
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from evershelf.drills.injection import Injection, Witness, repeated, sure
+from evershelf.drills.rig import INFERENCE, Rig
+
+CRASH_EVERY_S = 2.0
+BLOCKED_S = 2.0
+
+
+@asynccontextmanager
+async def killed(rig: Rig) -> AsyncIterator[Witness]:
+    """SIGKILL (`kill -9`); started again to heal."""
+    rig.kill(INFERENCE)
+    try:
+        yield sure
+    finally:
+        rig.start_inference()
+
+
+@asynccontextmanager
+async def frozen(rig: Rig) -> AsyncIterator[Witness]:
+    """SIGSTOP: the kernel accepts connections for it, and nobody answers."""
+    rig.signal(INFERENCE, signal.SIGSTOP)
+    try:
+        yield sure
+    finally:
+        rig.signal(INFERENCE, signal.SIGCONT)
+
+
+def blocked() -> Injection:
+    """Its event loop stands still for 2 s, turns for 1 s, and so on."""
+    return repeated(
+        lambda rig: rig.signal(INFERENCE, signal.SIGSTOP),
+        lambda rig: rig.signal(INFERENCE, signal.SIGCONT),
+        every_s=3.0,
+        for_s=BLOCKED_S,
+    )
+
+
+def crash_loop() -> Injection:
+    """It is killed every 2 s, whether or not it was ready, and started again at once."""
+
+    def crash(rig: Rig) -> None:
+        rig.kill(INFERENCE)
+        rig.processes[INFERENCE].start()
+
+    def ready(rig: Rig) -> None:
+        del rig
+
+    loop = repeated(crash, ready, every_s=CRASH_EVERY_S, for_s=CRASH_EVERY_S / 2)
+
+    @asynccontextmanager
+    async def inject(rig: Rig) -> AsyncIterator[Witness]:
+        async with loop(rig) as felt:
+            yield felt
+        rig.await_answer(INFERENCE, f"{rig.url(INFERENCE)}/readyz")
+
+    return inject
+
+
+@asynccontextmanager
+async def out_of_memory(rig: Rig) -> AsyncIterator[Witness]:
+    """Its address space may not grow by a byte; it is replaced to heal, as an orchestrator would."""
+    pid = rig.processes[INFERENCE].pid
+    assert pid is not None
+    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_AS, (_size_bytes(pid), hard))
+    try:
+        yield sure
+    finally:
+        rig.kill(INFERENCE)
+        rig.start_inference()
+
+
+@asynccontextmanager
+async def without_descriptors(rig: Rig) -> AsyncIterator[Witness]:
+    """It may open no further descriptor: connections that it has go on, new ones wait in the kernel."""
+    pid = rig.processes[INFERENCE].pid
+    assert pid is not None
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (rig.descriptors(INFERENCE), before[1]))
+    rig.proxy.cut(INFERENCE)
+    try:
+        yield sure
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def _size_bytes(pid: int) -> int:
+    """The address space of a process as it is now."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,140 @@
+"""What can happen to PostgreSQL: stopped, frozen, read-only, full, locked, of another schema."""
+
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from evershelf.drills.injection import Witness, sure
+from evershelf.drills.rig import POSTGRES, Rig
+from evershelf.drills.small_disk import fill, relieve, small_disk
+
+CONNECTIONS_HELD_MAX = 500
+DISK_MB = 24
+
+
+@asynccontextmanager
+async def stopped(rig: Rig) -> AsyncIterator[Witness]:
+    """`pg_ctl stop -m immediate`; the next start recovers."""
+    rig.stop_postgres()
+    try:
+        yield sure
+    finally:
+        rig.start_postgres()
+
+
+@asynccontextmanager
+async def frozen(rig: Rig) -> AsyncIterator[Witness]:
+    """SIGSTOP to the server and all of its processes."""
+    rig.signal_postgres(signal.SIGSTOP)
+    try:
+        yield sure
+    finally:
+        rig.signal_postgres(signal.SIGCONT)
+
+
+@asynccontextmanager
+async def read_only(rig: Rig) -> AsyncIterator[Witness]:
+    """Every transaction is read-only, as on a standby."""
+    await rig.sql("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+    try:
+        yield _refuses_to_write(rig)
+    finally:
+        await rig.sql(
+            "SET default_transaction_read_only = off",
+            "ALTER SYSTEM RESET default_transaction_read_only",
+            "SELECT pg_reload_conf()",
+        )
+
+
+@asynccontextmanager
+async def locked(rig: Rig) -> AsyncIterator[Witness]:
+    """LOCK TABLE events, users and decisions in the hardest mode, held until healed."""
+    connection = await asyncpg.connect(rig.postgres.url)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("LOCK TABLE events, decisions, api_keys, items IN ACCESS EXCLUSIVE MODE")
+        yield sure
+        await transaction.rollback()
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def without_connections(rig: Rig) -> AsyncIterator[Witness]:
+    """Others hold every connection that the server has, the reserved ones too; the gateway's own are cut."""
+    async with AsyncExitStack() as stack:
+        rig.proxy.cut(POSTGRES)
+        held = 0
+        while held < CONNECTIONS_HELD_MAX:
+            try:
+                connection = await asyncpg.connect(rig.postgres.url)
+            except asyncpg.TooManyConnectionsError:
+                break
+            stack.push_async_callback(connection.close)
+            held += 1
+
+        async def felt() -> bool:
+            try:
+                await rig.sql("SELECT 1")
+            except asyncpg.TooManyConnectionsError:
+                return True
+            return False
+
+        yield felt
+
+
+@asynccontextmanager
+async def another_schema(rig: Rig) -> AsyncIterator[Witness]:
+    """The table of events is not where this version expects it."""
+    await rig.sql("ALTER TABLE events RENAME TO events_elsewhere")
+    try:
+        yield sure
+    finally:
+        await rig.sql("ALTER TABLE events_elsewhere RENAME TO events")
+
+
+@asynccontextmanager
+async def full(rig: Rig) -> AsyncIterator[Witness]:
+    """New events go to a table space on a disk of a few MB, and that disk is full."""
+    with small_disk(rig.folder / "postgres-disk", megabytes=DISK_MB) as disk:
+        folder = disk / "space"
+        folder.mkdir(mode=0o700)
+        owner = (rig.folder / "postgres" / "cluster").stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        (partition,) = await rig.sql(
+            "SELECT 'events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS name, "
+            "ensure_month_partitions('events', now(), now())"
+        )
+        name = str(partition["name"])
+        await rig.sql(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        await rig.sql(f"ALTER TABLE {name} SET TABLESPACE small")
+        fill(disk)
+        try:
+            yield _no_room(disk)
+        finally:
+            relieve(disk)
+            await rig.sql(f"ALTER TABLE {name} SET TABLESPACE pg_default", "CHECKPOINT", "DROP TABLESPACE small")
+
+
+def _refuses_to_write(rig: Rig) -> Witness:
+    async def felt() -> bool:
+        try:
+            await rig.sql("CREATE TABLE drill_probe ()", "DROP TABLE drill_probe")
+        except asyncpg.ReadOnlySQLTransactionError:
+            return True
+        return False
+
+    return felt
+
+
+def _no_room(disk: Path) -> Witness:
+    async def felt() -> bool:
+        return shutil.disk_usage(disk).free == 0
+
+    return felt

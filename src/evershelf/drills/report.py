@@ -1,0 +1,126 @@
+"""Reports: a run as JSON for programs, as Markdown for people, and as the table in the README between two marks."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evershelf.drills.run import Options, RowReport
+
+BEGIN = "<!-- drills: begin. Generated: evershelf drill report RUN.json --readme README.md -->"
+END = "<!-- drills: end -->"
+REASONS_SHOWN = 3
+Fields = Mapping[str, Any]  # Any: JSON, whose shape `as_fields` gives it
+
+
+class NoMarksError(Exception):
+    """The file has no place for the table: two lines mark it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A scenario that this machine does not allow, and why."""
+
+    name: str
+    why: str
+
+
+def as_fields(
+    options: Options, reports: Sequence[RowReport], skipped: Sequence[Skipped], more: Mapping[str, object]
+) -> dict[str, Any]:  # Any: JSON
+    """A run as JSON knows it. `more` holds the reports of kill loop, soak and overload by name."""
+    longer = {
+        name: asdict(told) | {"passed": getattr(told, "passed", None)}
+        for name, told in more.items()
+        if is_dataclass(told) and not isinstance(told, type)
+    }
+    return {
+        "format": 1,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
+        "options": asdict(options),
+        "rows": [{**asdict(report), "broken": [str(each) for each in report.broken]} for report in reports],
+        "skipped": [asdict(each) for each in skipped],
+        **longer,
+    }
+
+
+def write(fields: Fields, folder: Path, name: str) -> tuple[Path, Path]:
+    """Writes NAME.json and NAME.md into a folder, and returns both paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / f"{name}.json", folder / f"{name}.md"
+    paths[0].write_text(json.dumps(fields, indent=1) + "\n")
+    paths[1].write_text(markdown(fields))
+    return paths
+
+
+def markdown(fields: Fields) -> str:
+    """The whole run for people: a table of rows, what was broken, what was skipped, and the longer runs."""
+    options, machine = fields["options"], fields["machine"]
+    load = f"{options['rate_per_s']:g} requests/s, budget {options['budget_ms']} ms"
+    how = f"{load}, fault on for {options['fault_s']:g} s, seed {options['seed']}, {machine['cores']} cores."
+    lines = [f"# Drill of {fields['at']}", "", how, "", *table(fields["rows"]), ""]
+    broken = [f"- `{row['name']}`: {each}" for row in fields["rows"] for each in row["broken"]]
+    lines += ["## Broken promises", "", *(broken or ["None."]), ""]
+    if fields["skipped"]:
+        lines += ["## Not injected on this machine", ""]
+        lines += [f"- `{each['name']}`: {each['why']}" for each in fields["skipped"]]
+        lines += [""]
+    for name in ("kill_loop", "soak", "overload"):
+        if name in fields:
+            lines += [f"## {name.replace('_', ' ').capitalize()}", "", "```json"]
+            lines += [json.dumps(fields[name], indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Fields]) -> list[str]:
+    """One line a scenario: what callers got while the fault was on, and how long it took to be seen and to be over."""
+    head = (
+        "| What fails | Requests | Invalid, 5xx, unanswered | Late | Sources | Reasons | p50 / p99.9 / max ms "
+        "| Seen after | Back after |"
+    )
+    return [head, "|---|---|---|---|---|---|---|---|---|", *(_line(row) for row in rows)]
+
+
+def readme(fields: Fields, text: str) -> str:
+    """The README's text with the table between its marks. Raises NoMarksError."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise NoMarksError(f"the file needs two lines, {BEGIN!r} and {END!r}")
+    return "\n".join([before + BEGIN, "", *table(fields["rows"]), "", END]) + after
+
+
+def _line(row: Fields) -> str:
+    fault = row["fault"]
+    wrong = sum(fault["exceptions"].values()) + sum(fault["faults"].values())
+    cells = (
+        f"{row['component']}: {row['failure']}",
+        f"{fault['requests']:,}",
+        str(wrong),
+        f"{fault['late']}",
+        _most(fault["sources"], fault["requests"]),
+        _most(fault["reasons"], fault["requests"]),
+        f"{fault['p50_ms']:.0f} / {fault['p999_ms']:.0f} / {fault['max_ms']:.0f}",
+        _seconds(row["detected_after_s"]),
+        _seconds(row["returned_90_after_s"]),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _most(counts: Mapping[str, int], total: int) -> str:
+    """The commonest values with their share; what is below one in a hundred is shown as a count."""
+    shown = list(counts.items())[:REASONS_SHOWN]
+    return ", ".join(f"`{name}` {_share(count, total)}" for name, count in shown)
+
+
+def _share(count: int, total: int) -> str:
+    return f"{100 * count / total:.0f} %" if total and count * 100 >= total else str(count)
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} s"
