@@ -19,6 +19,7 @@ from evershelf.contracts.keys import Scope
 from evershelf.contracts.recommendations import Recommendation
 from evershelf.gateway.app import create_app
 from evershelf.gateway.parts import Parts
+from evershelf.gateway.server import server_config
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.registry.store import DirectoryRegistry
 from evershelf.storage.catalog import upsert_items
@@ -84,6 +85,8 @@ async def shop(server_url: str, folder: Path, **given: object) -> AsyncIterator[
                 "registry": folder / "registry",
                 "database_url": url,
                 "gateway_mirror_poll_s": 0.1,
+                "gateway_grace_s": 5,
+                "gateway_loop_lag_ms_max": 60_000.0,  # this machine may be busy with other tests
                 "gateway_snapshot_poll_s": 0.1,
                 "inference_url": f"http://127.0.0.1:{unused_port()}",
             }
@@ -108,8 +111,7 @@ async def open_world(server_url: str, folder: Path, **given: object) -> AsyncIte
 async def serving(settings: GatewaySettings) -> AsyncIterator[tuple[Parts, int]]:
     """The gateway's process in miniature: the same server, HTTP parser and lifespan on a free port."""
     app = create_app(settings)
-    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app, settings))
     # Named as TCP, so that asyncio switches off Nagle's algorithm as it does for addresses.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))

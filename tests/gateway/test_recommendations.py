@@ -250,7 +250,9 @@ async def test_equal_questions_are_answered_alike_by_any_process(world, tmp_path
 
 
 async def _replayed(world, folder: Path, hash_seed: str, questions: list[dict]) -> bytes:
-    settings = world.settings.model_dump(mode="json", include={"registry", "inference_url"}) | {
+    settings = world.settings.model_dump(
+        mode="json", include={"registry", "inference_url", "gateway_loop_lag_ms_max"}
+    ) | {
         "gateway_data_dir": str(folder),
         "key_secret": world.settings.key_secret.get_secret_value(),
         "database_url": world.settings.database_url.get_secret_value(),

@@ -3,6 +3,7 @@
 import uvicorn
 
 from evershelf.gateway.app import create_app
+from evershelf.gateway.server import server_config
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import configure_logging
 
@@ -11,18 +12,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun within the grace time."""
     configure_logging()
     settings = GatewaySettings()
-    uvicorn.run(
-        create_app(settings),
-        host=settings.gateway_host,
-        port=settings.gateway_port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=settings.gateway_grace_s,
-    )
+    uvicorn.Server(server_config(create_app(settings), settings)).run()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from evershelf import __version__
 from evershelf.gateway import front, problems
+from evershelf.gateway.admission import Admission
 from evershelf.gateway.body_limit import limited
 from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
@@ -23,6 +24,7 @@ from evershelf.gateway.routes import admin, catalog, events, health, recommendat
 from evershelf.gateway.routes import problems as problem_pages
 from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.shed import ShedAnswers
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
@@ -55,18 +57,22 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     telemetry = Telemetry()
     database = DatabaseLink(settings.database_url, settings, telemetry, outside=outside)
     mirror = Mirror(settings, database)
+    history = HistoryCache(settings, database, clock=outside.clock)
     spool = Spool(settings, clock=outside.clock, open_sqlite=outside.open_sqlite)
     snapshots = SnapshotHolder(settings, mirror, telemetry, clock=outside.clock)
     series = Series(outside.clock)
+    loop_lag = LoopLag()
     return Parts(
         settings=settings,
         outside=outside,
         telemetry=telemetry,
-        loop_lag=LoopLag(),
+        loop_lag=loop_lag,
+        admission=Admission(settings, loop_lag, telemetry),
         database=database,
         snapshots=snapshots,
         mirror=mirror,
-        history=HistoryCache(settings, database, clock=outside.clock),
+        history=history,
+        shed=ShedAnswers(snapshots, mirror, history, told=(telemetry, series), outside=outside),
         spool=spool,
         shipper=Shipper(spool, database, settings, outside=outside),
         inference=InferenceClient(settings, telemetry, outside=outside),

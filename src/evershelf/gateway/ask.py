@@ -48,6 +48,7 @@ class Ask:
     clock: Clock
     waits: Waits = field(default_factory=Waits)
     drill: Drilling | None = None
+    model_wanted: bool = True
 
     def remaining_ms(self, reserve_ms: float) -> float:
         """What is left of the budget, less what composing and sending take."""

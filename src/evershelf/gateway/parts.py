@@ -7,6 +7,7 @@ from fastapi import Request
 
 from evershelf.contracts.health import DependencyState
 from evershelf.gateway.catalog_index import CatalogIndex
+from evershelf.gateway.admission import Admission
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.drilling import Drills
@@ -18,6 +19,7 @@ from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.shed import ShedAnswers
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
@@ -33,10 +35,12 @@ class Parts:
     outside: Outside
     telemetry: Telemetry
     loop_lag: LoopLag
+    admission: Admission
     database: DatabaseLink
     snapshots: SnapshotHolder
     mirror: Mirror
     history: HistoryCache
+    shed: ShedAnswers
     spool: Spool
     shipper: Shipper
     inference: InferenceClient
@@ -63,6 +67,7 @@ def figures(parts: Parts) -> dict[str, float]:
         "evershelf_shipping_failures_in_a_row": parts.shipper.failures_in_a_row,
         "evershelf_decisions_dropped": parts.spool.decisions_dropped,
         "evershelf_loop_lag_seconds": parts.loop_lag.lag_ms / 1_000,
+        "evershelf_answers_in_hand": parts.admission.in_hand,
         "evershelf_inference_in_flight": parts.inference.in_flight,
         "evershelf_inference_circuit_closed": parts.inference.circuit is State.CLOSED,
     }

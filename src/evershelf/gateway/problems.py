@@ -100,18 +100,16 @@ _SECURITY = (
     (b"referrer-policy", b"no-referrer"),
 )
 # What is answered about users and keys belongs to the caller alone.
-_NO_STORE = (b"cache-control", b"no-store")
-_OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+_OF_THE_API = (*_SECURITY, (b"cache-control", b"no-store"))
 # FastAPI's pages about the API load their scripts from elsewhere.
 _PAGES = frozenset({"/docs", "/redoc"})
 
 
-def _security(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The headers that an answer to this request carries besides its own."""
-    if scope["path"] in _PAGES:
-        return [_SECURITY[0]]
-    told = [*_SECURITY, _NO_STORE] if scope["path"].startswith(API_PATH) else [*_SECURITY]
-    return [*told, _OVER_TLS] if scope["scheme"] == "https" else told
+def security_headers(path: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that every answer at this path carries besides its own."""
+    if path.startswith(API_PATH):
+        return _OF_THE_API
+    return _SECURITY[:1] if path in _PAGES else _SECURITY
 
 
 class Boundary:
@@ -133,7 +131,7 @@ class Boundary:
                 started = True
                 own = {name for name, _ in message["headers"]}
                 message["headers"] = [
-                    *message["headers"], *(pair for pair in _security(scope) if pair[0] not in own)
+                    *message["headers"], *(pair for pair in security_headers(scope["path"]) if pair[0] not in own)
                 ]  # fmt: skip
             await send(message)
 

@@ -10,22 +10,21 @@ from pydantic import JsonValue
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.inference import CANDIDATES_MAX, Interaction
-from evershelf.contracts.placements import SeenItems
 from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.ask import Ask, Decided
 from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
 from evershelf.gateway.parts import Parts
-from evershelf.gateway.shelf import Shelf
+from evershelf.gateway.shelf import placed
 from evershelf.gateway.trace import recorded
 from evershelf.policy.admission import refusal
 from evershelf.policy.compose import ModelReply, compose
-from evershelf.policy.ladder import Candidate, Query, baseline
+from evershelf.policy.ladder import Query, baseline
+from evershelf.policy.seen_items import hidden_items
 
 # Asked from the model beyond k: room for what eligibility may still remove.
 CANDIDATES_SPARE = 20
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
-_OWNED = frozenset({EventType.PURCHASE, EventType.CONSUME, EventType.RATE})
 
 
 async def recommend(parts: Parts, ask: Ask) -> bytes:
@@ -54,17 +53,13 @@ async def decide(parts: Parts, ask: Ask) -> Decided:
 
 def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
     request, placement = ask.request, ask.placement
-    hidden = {*request.exclude, *request.context_items}
-    if placement.seen_items is not SeenItems.SHOW:
-        hide_all = placement.seen_items is SeenItems.HIDE
-        hidden.update(entry.item_id for entry in history if hide_all or entry.event_type in _OWNED)
     return Query(
         k=request.k or placement.k,
         ladder=placement.ladder,
         history=tuple(dict.fromkeys(entry.item_id for entry in history)),
         context_items=request.context_items,
         category=request.category,
-        hidden=frozenset(hidden),
+        hidden=frozenset(hidden_items(request, placement, history)),
         now_s=ask.clock.unix_s(),
     )
 
@@ -78,7 +73,7 @@ async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         remaining_ms=remaining_ms,
         budget_ms_min=limits.gateway_inference_budget_ms_min,
         in_flight=parts.inference.in_flight,
-        in_flight_max=limits.gateway_inference_concurrency_max,
+        in_flight_max=limits.gateway_inference_concurrency_max if ask.model_wanted else 0,
     )
     if refused is not None:
         return ModelReply(refused)
@@ -180,16 +175,3 @@ def told(decided: Decided, recommendation_id: UUID, *, now_s: float, elapsed_ms:
         ],
     }
     return head if ask.drill is None else head | {"drill_id": ask.drill.drill_id}
-
-
-def placed(shelf: Shelf, rank: int, candidate: Candidate) -> dict[str, object]:
-    """One place of the list; the item's JSON is copied from the shelf."""
-    return {
-        "item_id": candidate.item_id,
-        "rank": rank,
-        "score": candidate.score,
-        "source": candidate.source,
-        "reason": candidate.reason,
-        "because": [{"item_id": item_id, "share": share} for item_id, share in candidate.because],
-        "item": orjson.Fragment(shelf.body(candidate.item_id)),
-    }

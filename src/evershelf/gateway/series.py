@@ -12,6 +12,7 @@ from evershelf.contracts.recommendations import Source
 from evershelf.gateway.ask import Decided
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.series_bucket import LABELS_MAX, LATENCY_BOUNDS_MS, LATENESS_BOUNDS_S, OTHER, Bucket, Spent
+from evershelf.policy.compose import Composed
 
 FINE_S = 5
 FINE_BUCKETS_MAX = 720
@@ -71,13 +72,19 @@ class Series:
 
     def answered(self, decided: Decided, elapsed_ms: float) -> None:
         """A recommendation was composed."""
-        composed, bucket = decided.composed, self.current
-        placement = self._bounded(bucket, decided.ask.placement.name)
+        spent = self.counted(decided.ask.placement.name, decided.composed, decided.ask.deadline_ms, elapsed_ms)
+        spent.history_ms += decided.history_ms
+        spent.inference_ms += decided.inference_ms
+
+    def counted(self, name: str, composed: Composed, deadline_ms: int, elapsed_ms: float) -> Spent:
+        """As `answered`, for an answer at the placement `name` that was made before; returns where its time adds."""
+        bucket = self.current
+        placement = self._bounded(bucket, name)
         bucket.answers[placement, composed.source, composed.reason] += 1
-        bucket.deadline_ms_sum[placement] += decided.ask.deadline_ms
+        bucket.deadline_ms_sum[placement] += deadline_ms
         if composed.degraded:
             bucket.degraded[placement] += 1
-        late, empty = elapsed_ms > decided.ask.deadline_ms, not composed.candidates
+        late, empty = elapsed_ms > deadline_ms, not composed.candidates
         if late or empty:
             bucket.late[placement] += late
             bucket.empty[placement] += empty
@@ -87,8 +94,6 @@ class Series:
             spent = bucket.latency[stretch] = Spent()
         spent.answers += 1
         spent.total_ms += elapsed_ms
-        spent.history_ms += decided.history_ms
-        spent.inference_ms += decided.inference_ms
         for attempt in composed.attempts:
             if attempt.items:
                 bucket.items[attempt.source] += attempt.items
@@ -96,6 +101,7 @@ class Series:
         if composed.model_version is not None and composed.model_version != self.model_version:
             self.model_version = composed.model_version
             self.mark(MarkKind.MODEL, composed.model_version)
+        return spent
 
     def reported(self, events: Iterable[Event], results: Iterable[EventResult]) -> None:
         """A batch of events was answered: `events` are those that were sound, `results` the answers to all."""

@@ -9,8 +9,11 @@ from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
+
 from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
+from evershelf.policy.ladder import Candidate
 from evershelf.registry.artifact import ArtifactRefused, Refusal
 from evershelf.registry.tensors import Tensors, open_tensors
 
@@ -82,6 +85,12 @@ class Shelf:
     def ids(self) -> Sequence[str]:
         """The snapshot's items, eligible or not, in its own order."""
         return self._columns.ids
+
+    def expires_at_s(self, item_id: str) -> float:
+        """When (Unix) the item may no longer be shown; 0 for never. Raises KeyError for an item that is not known."""
+        if (changed := self.changes.get(item_id)) is not None:
+            return changed.expires_at_s
+        return self._columns.expires_at[self._columns.position[item_id]]
 
     def body(self, item_id: str) -> bytes:
         """The item's JSON, encoded when it was stored. Raises KeyError for an item that is not known."""
@@ -155,6 +164,19 @@ def changed(state: ItemState) -> Changed:
         categories=tuple(dict.fromkeys((*state.item.categories, *_prefixes(state.item.categories)))),
         change_sequence=state.change_sequence,
     )
+
+
+def placed(shelf: Shelf, rank: int, candidate: Candidate) -> dict[str, object]:
+    """A candidate's place in an answer, for orjson; the item's JSON is copied, never encoded again."""
+    return {
+        "item_id": candidate.item_id,
+        "rank": rank,
+        "score": candidate.score,
+        "source": candidate.source,
+        "reason": candidate.reason,
+        "because": [{"item_id": item_id, "share": share} for item_id, share in candidate.because],
+        "item": orjson.Fragment(shelf.body(candidate.item_id)),
+    }
 
 
 def _prefixes(categories: Sequence[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
+from evershelf.policy.shedding import Priority, Service
 
 # An answer takes about a millisecond without the model, its deadline at most; 2.5 s is past every deadline.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5)
@@ -72,6 +73,18 @@ class Telemetry:
             registry=self._registry,
         )
         self._caught_totals: Counts[str] = Counts()
+        self._answer_counters: dict[tuple[str, Source, Reason, bool], Callable[[float, float], None]] = {}
+        admissions = Counter(
+            "evershelf_admissions",
+            "Requests for recommendations by how much work they were given.",
+            ["priority", "service"],
+            registry=self._registry,
+        )
+        self._admissions = {
+            (priority, service): admissions.labels(priority.value, service.value)
+            for priority in Priority
+            for service in Service
+        }
         for status in EventStatus:  # at zero from the start, so that a rate can be taken of each
             self._events.labels(status.value)
 
@@ -86,10 +99,39 @@ class Telemetry:
         deadline_s: float,
     ) -> None:
         """A recommendation was composed."""
-        self._answers.labels(placement, source.value, reason.value, "true" if degraded else "false").inc()
-        self._answer_duration.labels(placement).observe(elapsed_s)
-        if elapsed_s > deadline_s:
-            self._misses.labels(placement).inc()
+        self.answer_counter(placement, source, reason, degraded=degraded)(elapsed_s, deadline_s)
+
+    def answer_counter(
+        self, placement: str, source: Source, reason: Reason, *, degraded: bool
+    ) -> Callable[[float, float], None]:
+        """Counts one such answer: how long it took and how long it might have taken, in seconds."""
+        key = placement, source, reason, degraded
+        if (found := self._answer_counters.get(key)) is None:
+            found = self._answer_counters[key] = self._bound_answer_counter(*key)
+        return found
+
+    def _bound_answer_counter(
+        self,
+        placement: str,
+        source: Source,
+        reason: Reason,
+        degraded: bool,  # noqa: FBT001 - one of a key's four
+    ) -> Callable[[float, float], None]:
+        # Looking labels up at every answer costs more than counting does.
+        answers = self._answers.labels(placement, source.value, reason.value, "true" if degraded else "false")
+        duration, misses = self._answer_duration.labels(placement), self._misses.labels(placement)
+
+        def count(elapsed_s: float, deadline_s: float) -> None:
+            answers.inc()
+            duration.observe(elapsed_s)
+            if elapsed_s > deadline_s:
+                misses.inc()
+
+        return count
+
+    def admitted(self, priority: Priority, service: Service) -> None:
+        """A request for recommendations was given this service."""
+        self._admissions[priority, service].inc()
 
     def inference_called(self, outcome: Reason, elapsed_s: float) -> None:
         """Inference was asked; `outcome` is what came of it."""
@@ -129,6 +171,7 @@ class Telemetry:
 GAUGES: Mapping[str, str] = {
     "evershelf_loop_lag_seconds": "The recent worst lag of the event loop.",
     "evershelf_database_up": "1 while PostgreSQL answers.",
+    "evershelf_answers_in_hand": "Answers with a baseline of their own that are being made.",
     "evershelf_inference_in_flight": "Model branches that have not ended, abandoned ones included.",
     "evershelf_inference_circuit_closed": "1 while calls to inference go through.",
     "evershelf_snapshot_age_seconds": "Age of the snapshot in use.",

@@ -7,15 +7,14 @@ from evershelf.contracts.recommendations import Reason, Source
 from evershelf.policy.ladder import Query
 
 # How callers and proxies say how long they wait, in order of precedence.
-DEADLINE_HEADER = "x-request-deadline-ms"
-_GRPC_HEADER = "grpc-timeout"
-_ENVOY_HEADER = "x-envoy-expected-rq-timeout-ms"
+DEADLINE_HEADERS = ("x-request-deadline-ms", "grpc-timeout", "x-envoy-expected-rq-timeout-ms")
+_PLAIN_HEADER, _GRPC_HEADER, _ENVOY_HEADER = DEADLINE_HEADERS
 _GRPC_UNIT_MS = {"H": 3_600_000.0, "M": 60_000.0, "S": 1_000.0, "m": 1.0, "u": 0.001, "n": 0.000_001}
 
 
 def deadline_ms(headers: Mapping[str, str], default_ms: int) -> int:
     """The budget of a request: the first readable header, else the placement's; clamped to 20..2000 ms."""
-    asked = _plain_ms(headers.get(DEADLINE_HEADER))
+    asked = _plain_ms(headers.get(_PLAIN_HEADER))
     if asked is None:
         asked = _grpc_ms(headers.get(_GRPC_HEADER))
     if asked is None:

@@ -15,6 +15,7 @@ from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.recommend import recommend
 from evershelf.policy.admission import deadline_ms
+from evershelf.policy.shedding import Service
 
 router = APIRouter(tags=["recommendations"], dependencies=[Depends(require(Scope.RECOMMEND))])
 Wanted = Annotated[int | None, Query(ge=1, le=K_MAX)]
@@ -66,6 +67,15 @@ async def answered(
         raise ProblemError(
             ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
         )
-    budget_ms = deadline_ms(headers, placement.deadline_ms)
-    shelf, clock = parts.snapshots.current, parts.outside.clock
-    return await recommend(parts, Ask(request, placement, budget_ms, began_s, shelf, clock))
+    budget_ms, service = deadline_ms(headers, placement.deadline_ms), parts.admission.decide(headers)
+    if service is Service.SHED:
+        return parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
+    ask = Ask(
+        request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
+        model_wanted=service is Service.FULL,
+    )  # fmt: skip
+    parts.admission.in_hand += 1
+    try:
+        return await recommend(parts, ask)
+    finally:
+        parts.admission.in_hand -= 1

@@ -1,0 +1,74 @@
+"""Load shedding: how much work a request gets, from its priority and the load that the gateway carries.
+
+Each priority keeps its service up to a share of the limits. The shares are chosen so that whoever waits behind a page
+(interactive) loses nothing before those who fetch ahead (prefetch) or in masses (bulk) have lost everything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+PRIORITY_HEADER = "x-request-priority"
+
+
+class Priority(StrEnum):
+    """How urgent a request is, as its sender says."""
+
+    INTERACTIVE = "interactive"  # somebody waits for this page; the default
+    PREFETCH = "prefetch"  # may be wanted soon
+    BULK = "bulk"  # e-mails, feeds, caches: later is as good as now
+
+
+class Service(StrEnum):
+    """How much work a request gets, most first."""
+
+    FULL = "full"
+    BASELINE = "baseline"  # everything but the model
+    SHED = "shed"  # bytes that were made before
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the gateway carries: full answers that are being made, and how late its event loop runs what is due."""
+
+    in_hand: int
+    loop_lag_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The load at which interactive requests are shed, too."""
+
+    in_hand_max: int
+    loop_lag_ms_max: float
+
+
+# By priority: the pressure from which the model is left out, and from which the request is shed.
+_STEPS: Mapping[Priority, tuple[float, float]] = {
+    Priority.BULK: (0.2, 0.3),
+    Priority.PREFETCH: (0.35, 0.5),
+    Priority.INTERACTIVE: (0.7, 1.0),
+}
+# Below this pressure nobody is shed.
+SHEDDING_FROM = min(shed_from for _, shed_from in _STEPS.values())
+
+
+def priority(header: str | None) -> Priority:
+    """What the header asks for; interactive where it is missing or says nothing known."""
+    try:
+        return Priority(header.lower()) if header else Priority.INTERACTIVE
+    except ValueError:
+        return Priority.INTERACTIVE
+
+
+def pressure(load: Load, limits: Limits) -> float:
+    """The load as a share of its limits, of whichever is nearer."""
+    return max(load.in_hand / limits.in_hand_max, load.loop_lag_ms / limits.loop_lag_ms_max)
+
+
+def service(urgency: Priority, pressure: float) -> Service:
+    """The service that a request of this priority gets under this pressure."""
+    baseline_from, shed_from = _STEPS[urgency]
+    if pressure >= shed_from:
+        return Service.SHED
+    return Service.BASELINE if pressure >= baseline_from else Service.FULL
