@@ -1,0 +1,279 @@
+"""What an answer costs the gateway: behind FastAPI, through the front, and shed; CPU per request, interleaved.
+
+Usage: python benchmarks/front.py [--rounds 8] [--requests 1000] [--connections 16] [--items 10000] [--json]
+Real gateways on an embedded PostgreSQL; inference is a stub in this process that always answers alike, so that only the
+gateway's own price is told. CPU is that of the whole process, as the operating system accounts it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import uvicorn
+
+from evershelf.contracts.catalog import Item
+from evershelf.contracts.events import Event
+from evershelf.contracts.inference import RankedItem, Ranking, RankReply
+from evershelf.contracts.keys import Scope
+from evershelf.gateway.app import create_app
+from evershelf.gateway.server import server_config
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.registry.store import DirectoryRegistry
+from evershelf.storage.catalog import upsert_items
+from evershelf.storage.embedded import EmbeddedPostgres
+from evershelf.storage.events import store_events
+from evershelf.storage.keys import create_key, mint_key
+from evershelf.storage.migrate import migrate
+from evershelf.storage.postgres import open_pool
+from evershelf.supervision.installation import free_port
+from evershelf.training.snapshot import refresh
+
+SECRET = "5b" * 32
+USERS, EVENTS_A_USER, CATEGORIES, ROWS_A_CALL = 200, 10, 40, 1_000
+READY_S_MAX = 30.0
+K = 20
+NOISY_SPREAD = 0.25
+# Any lag at all is more than this: such a gateway sheds everything.
+ALWAYS_SHED = {"EVERSHELF_GATEWAY_LOOP_LAG_MS_MAX": "0.000001"}
+NEVER_SHED = {"EVERSHELF_GATEWAY_LOOP_LAG_MS_MAX": "1000000"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to serve, and what is asked of it."""
+
+    name: str
+    way: str  # `quick`: as shipped; `asgi`: without the quick lane; `fastapi`: without the front, too
+    placement: str
+    reason: str
+    environment: dict[str, str]
+
+
+VARIANTS = (
+    Variant("full, FastAPI", "fastapi", "home", "personalized", NEVER_SHED),
+    Variant("full, front", "quick", "home", "personalized", NEVER_SHED),
+    Variant("baseline, FastAPI", "fastapi", "popular", "not_in_ladder", NEVER_SHED),
+    Variant("baseline, front", "quick", "popular", "not_in_ladder", NEVER_SHED),
+    Variant("shed, front", "asgi", "home", "overloaded", ALWAYS_SHED),
+    Variant("shed, quick lane", "quick", "home", "overloaded", ALWAYS_SHED),
+)
+
+
+def main() -> None:
+    """Serves one way in a child process, or measures all variants."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--requests", type=int, default=1_000)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", choices=("quick", "asgi", "fastapi"))
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.serve)
+        return
+    with tempfile.TemporaryDirectory(prefix="evershelf-bench-") as name:
+        Path(name).chmod(0o755)  # PostgreSQL runs as another account
+        report(asyncio.run(measure(Path(name), arguments)), as_json=arguments.json)
+
+
+def serve(way: str) -> None:
+    """One gateway with the settings of the environment."""
+    settings = GatewaySettings()
+    app = create_app(settings)
+    config = server_config(app, settings)
+    if way != "quick":
+        config.http = "httptools"
+    if way == "fastapi":
+        app.middleware_stack = app.middleware_stack._behind  # noqa: SLF001 - what the front saves is the question
+    uvicorn.Server(config).run()
+
+
+async def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """CPU per request in us of each round, by variant."""
+    stub = await asyncio.start_server(answer_alike(arguments.items), "127.0.0.1", 0)
+    inference = f"http://127.0.0.1:{stub.sockets[0].getsockname()[1]}"
+    with ExitStack() as stack:
+        postgres = EmbeddedPostgres.start(folder / "postgres")
+        stack.callback(postgres.stop)
+        postgres.wait_ready()
+        key = await furnish(postgres.url, folder / "registry", arguments.items)
+        gateways = []
+        for variant in VARIANTS:
+            environment = {
+                **variant.environment,
+                "EVERSHELF_GATEWAY_DATA_DIR": str(folder / variant.name),
+                "EVERSHELF_REGISTRY": str(folder / "registry"),
+                "EVERSHELF_DATABASE_URL": postgres.url,
+                "EVERSHELF_INFERENCE_URL": inference,
+                "EVERSHELF_KEY_SECRET": SECRET,
+            }
+            found = await asyncio.to_thread(stack.enter_context, gateway(variant.way, environment))
+            gateways.append((variant, *found))
+        spent: dict[str, list[float]] = {variant.name: [] for variant in VARIANTS}
+        for number in range(-1, arguments.rounds):  # the first round warms up
+            for variant, port, pid in gateways:
+                us = await one_round(variant, port, pid, key, arguments)
+                if number >= 0:
+                    spent[variant.name].append(us)
+    stub.close()
+    return spent
+
+
+async def one_round(variant: Variant, port: int, pid: int, key: str, arguments: argparse.Namespace) -> float:
+    """CPU per request, in us, of so many requests over so many connections; each answer is checked."""
+    share = arguments.requests // arguments.connections
+    before_s = cpu_s(pid)
+    matching = sum(
+        await asyncio.gather(*(ask(variant, port, key, start, share) for start in range(arguments.connections)))
+    )
+    spent_s = cpu_s(pid) - before_s
+    if matching < 0.9 * share * arguments.connections:
+        raise SystemExit(f"{variant.name}: only {matching} answers had the reason {variant.reason}")
+    return spent_s / (share * arguments.connections) * 1e6
+
+
+async def ask(variant: Variant, port: int, key: str, start: int, requests: int) -> int:
+    """How many answers on one connection had the reason that the variant is about."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    matching = 0
+    for number in range(requests):
+        target = f"/v1/recommendations?user_id=user-{(start * 31 + number) % USERS}&placement={variant.placement}&k={K}"
+        head = f"GET {target} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\nX-Request-Deadline-Ms: 2000\r\n"
+        writer.write(f"{head}Accept: */*\r\nUser-Agent: bench\r\n\r\n".encode())
+        head_back = (await reader.readuntil(b"\r\n\r\n")).lower()
+        body = await reader.readexactly(int(head_back.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        matching += f'"reason":"{variant.reason}"'.encode() in body
+    writer.close()
+    await writer.wait_closed()
+    return matching
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time of another process, all threads, in seconds: its clock, by the kernel's numbering of such clocks."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+@contextmanager
+def gateway(way: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """Port and pid of a running gateway."""
+    port = free_port()
+    child = subprocess.Popen(
+        [sys.executable, __file__, "--serve", way],
+        env={"PATH": os.environ["PATH"], "EVERSHELF_GATEWAY_PORT": str(port), **environment},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        await_ready(port)
+        yield port, child.pid
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def await_ready(port: int) -> None:
+    """Returns when the gateway serves from a snapshot."""
+    deadline_s = time.monotonic() + READY_S_MAX
+    while time.monotonic() < deadline_s:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("the gateway did not become ready")
+
+
+async def furnish(url: str, registry: Path, items: int) -> str:
+    """A catalog, histories, a snapshot; returns a key."""
+    await migrate(url)
+    pool = await open_pool(url)
+    catalog = [
+        Item(item_id=f"item-{n}", title=f"Item {n}", categories=(f"c-{n % CATEGORIES}",), price=n, currency="EUR")
+        for n in range(items)
+    ]
+    for begin in range(0, items, ROWS_A_CALL):
+        await upsert_items(pool, catalog[begin : begin + ROWS_A_CALL])
+    now = datetime.now(UTC)
+    events = [
+        Event(
+            event_id=uuid4(),
+            user_id=f"user-{user}",
+            item_id=f"item-{(user * 7 + number) % items}",
+            event_type="view_item",
+            occurred_at=now - timedelta(hours=number),
+        )
+        for user in range(USERS)
+        for number in range(EVENTS_A_USER)
+    ]
+    for begin in range(0, len(events), ROWS_A_CALL):
+        await store_events(pool, events[begin : begin + ROWS_A_CALL])
+    plain, stored = mint_key(bytes.fromhex(SECRET), "bench", [Scope.RECOMMEND])
+    await create_key(pool, stored, actor="bench")
+    await pool.close()
+    await asyncio.to_thread(refresh, url, DirectoryRegistry(registry))
+    return plain
+
+
+def answer_alike(items: int):  # noqa: ANN201 - what start_server takes
+    """An inference that ranks the last items of the catalog for everybody."""
+    ranked = tuple(RankedItem(item_id=f"item-{items - 1 - n}", score=1 / (n + 1), evidence=()) for n in range(2 * K))
+    ranking = Ranking(items=ranked, confidence=1.0, confident=True)
+    body = RankReply(model_version="stub", rankings=(ranking,)).model_dump_json().encode()
+    sent = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+            writer.write(sent)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve_one(reader, writer)
+        except (OSError, EOFError):
+            writer.close()
+
+    return connected
+
+
+def report(spent: dict[str, list[float]], *, as_json: bool) -> None:
+    """The medians, the spread, and the ratios that decide."""
+    medians = {name: statistics.median(values) for name, values in spent.items()}
+    ratios = {
+        "front / FastAPI, full": medians["full, front"] / medians["full, FastAPI"],
+        "front / FastAPI, baseline": medians["baseline, front"] / medians["baseline, FastAPI"],
+        "shed / full, by ASGI": medians["shed, front"] / medians["full, front"],
+        "shed / full, quick lane": medians["shed, quick lane"] / medians["full, front"],
+    }
+    noisy = sorted(name for name, values in spent.items() if spread(values) > NOISY_SPREAD)
+    if as_json:
+        print(json.dumps({"cpu_us": medians, "ratios": ratios, "noisy": noisy, "rounds": spent}, indent=2))
+        return
+    for name, values in spent.items():
+        print(f"{name:20s} {medians[name]:8.1f} us of CPU a request (spread {spread(values):.0%})")
+    for name, ratio in ratios.items():
+        print(f"{name:26s} {ratio:.3f}")
+    if noisy:
+        print(f"too noisy to tell: {', '.join(noisy)}")
+
+
+def spread(values: Sequence[float]) -> float:
+    """The middle half of the values as a share of their median."""
+    quarters = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+    return (quarters[2] - quarters[0]) / statistics.median(values)
+
+
+if __name__ == "__main__":
+    main()
