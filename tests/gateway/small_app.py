@@ -12,7 +12,8 @@ from evershelf.contracts.health import DependencyState
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.contracts.placements import DEFAULT_PLACEMENTS
 from evershelf.gateway import problems
-from evershelf.gateway.outside import Outside
+from evershelf.gateway.outside import Clock, Outside
+from evershelf.gateway.quotas import Quotas
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.keys import key_digest
@@ -43,8 +44,10 @@ def small_parts(**given: object) -> SimpleNamespace:
     keys = {scope.value: stored_key(scope.value, scope) for scope in Scope}
     keys["revoked"] = stored_key("revoked", *Scope, revoked=True)
     placements = {placement.name: placement for placement in DEFAULT_PLACEMENTS}
+    settings = GatewaySettings(key_secret=SECRET)
     parts = {
-        "settings": GatewaySettings(key_secret=SECRET),
+        "settings": settings,
+        "quotas": Quotas(settings, Clock()),
         "outside": Outside(),
         "telemetry": Telemetry(),
         "mirror": SimpleNamespace(keys=keys, placements=placements),

@@ -29,6 +29,9 @@ class NothingChangedError(Exception):
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[list[str], typer.Option(help="recommend, events, catalog or admin; repeatable.")],
+    quota_per_s: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests a second; without it the gateway's setting holds.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -39,10 +42,10 @@ def create(
     unknown = set(scope) - set(Scope)
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the scopes are {', '.join(Scope)}")
-    plain, stored = mint_key(_key_secret(data_dir), name, tuple(Scope(s) for s in scope))
+    plain, stored = mint_key(_key_secret(data_dir), name, tuple(Scope(s) for s in scope), quota_per_s=quota_per_s)
     _with_pool(data_dir, lambda pool: create_key(pool, stored, actor=ACTOR))
     if as_json:
-        print_json({"key": plain, "key_id": stored.key_id, "scopes": scope})
+        print_json({"key": plain, "key_id": stored.key_id, "scopes": scope, "quota_per_s": quota_per_s})
     else:
         print_line(plain)
 
@@ -61,12 +64,13 @@ def list_all(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             k.key_id,
             k.name,
             " ".join(k.scopes),
+            f"{k.quota_per_s:g}" if k.quota_per_s else "",
             f"{k.created_at:%Y-%m-%d}",
             f"{k.revoked_at:%Y-%m-%d}" if k.revoked_at else "",
         )
         for k in keys
     ]
-    print_table("API keys", ("key_id", "name", "scopes", "created", "revoked"), rows)
+    print_table("API keys", ("key_id", "name", "scopes", "quota_per_s", "created", "revoked"), rows)
 
 
 @key_app.command("revoke")

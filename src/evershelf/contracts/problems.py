@@ -16,6 +16,7 @@ class ProblemType(StrEnum):
     MISSING_KEY = "missing-key"
     WRONG_KEY = "wrong-key"
     MISSING_SCOPE = "missing-scope"
+    QUOTA_EXCEEDED = "quota-exceeded"
     BODY_TOO_LARGE = "body-too-large"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"

@@ -20,6 +20,7 @@ from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.parts import Parts, figures
+from evershelf.gateway.quotas import Quotas
 from evershelf.gateway.routes import admin, catalog, events, health, recommendations, shop
 from evershelf.gateway.routes import problems as problem_pages
 from evershelf.gateway.series import Series
@@ -68,6 +69,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         telemetry=telemetry,
         loop_lag=loop_lag,
         admission=Admission(settings, loop_lag, telemetry),
+        quotas=Quotas(settings, outside.clock),
         database=database,
         snapshots=snapshots,
         mirror=mirror,

@@ -8,11 +8,12 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Scope as ASGIScope
 
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.contracts.problems import ProblemType
 from evershelf.gateway.parts import Parts, parts_of
-from evershelf.gateway.problems import ProblemError
+from evershelf.gateway.problems import ANSWER_HEADERS, ProblemError
 from evershelf.policy.keys import ParsedKey, key_digest, parse_key
 
 _BEARER = HTTPBearer(
@@ -22,8 +23,8 @@ _BEARER = HTTPBearer(
     description="An API key of this installation. `admin` implies all other scopes.",
 )
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
-# In the ASGI scope: the scope and the key of a request that was verified before FastAPI saw it.
-VERIFIED = "evershelf.verified"
+# In the ASGI scope of a request: the scope and the key that it was admitted with.
+ADMITTED = "evershelf.admitted"
 _BEARER_TOKEN = re.compile(r"bearer[ \t]+(\S+)[ \t]*", re.IGNORECASE)
 _CHALLENGE = 'Bearer realm="evershelf"'
 # Compared with where there is no such key: an unknown key and a wrong one take the same time.
@@ -32,20 +33,39 @@ _NO_DIGEST = "0" * 64
 
 @cache
 def require(scope: Scope) -> Callable[[Request, _Credentials], Awaitable[StoredKey]]:
-    """A FastAPI dependency: the caller's key, which allows `scope`; fails as `verify` does.
+    """A FastAPI dependency: the caller's key, which allows `scope`; fails as `admit` does.
 
     One function a scope, so that FastAPI asks it once a request however many times it is declared. The front has
-    verified what it hands on.
+    admitted what it hands on.
     """
 
     # async although it waits for nothing: FastAPI would send a plain function through its thread pool
-    async def verified(request: Request, _: _Credentials) -> StoredKey:
-        verified_for, key = request.scope.get(VERIFIED, (None, None))
-        if verified_for is scope:
-            return cast("StoredKey", key)  # ASGI's scope is untyped
-        return verify(parts_of(request), request.headers.get("authorization"), scope)
+    async def admitted(request: Request, _: _Credentials) -> StoredKey:
+        return admit(parts_of(request), request.scope, request.headers.get("authorization"), scope)
 
-    return verified
+    return admitted
+
+
+def admit(parts: Parts, http: ASGIScope, authorization: str | None, scope: Scope) -> StoredKey:
+    """The caller's key, which allows `scope`, with one request taken off its quota, once for each request.
+
+    Raises ProblemError: as `verify`, or quota-exceeded.
+    """
+    admitted_for, admitted = http.get(ADMITTED, (None, None))
+    if admitted_for is scope:
+        return cast("StoredKey", admitted)  # ASGI's scope is untyped
+    key = verify(parts, authorization, scope)
+    if admitted is None:
+        taken = parts.quotas.take(key)
+        http[ANSWER_HEADERS] = taken.headers
+        if not taken.allowed:
+            raise ProblemError(
+                ProblemType.QUOTA_EXCEEDED,
+                f"The key {key.name!r} has used up its quota.",
+                headers={"Retry-After": str(taken.retry_after_s)},
+            )
+    http[ADMITTED] = scope, key
+    return key
 
 
 def verify(parts: Parts, authorization: str | None, scope: Scope) -> StoredKey:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evershelf.contracts.keys import Scope as KeyScope
 from evershelf.contracts.recommendations import RecommendationRequest
-from evershelf.gateway.auth import VERIFIED, verify
+from evershelf.gateway.auth import admit
 from evershelf.gateway.body_limit import limited, replayed
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import Boundary
@@ -54,7 +54,7 @@ class Front:
     async def _recommend(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts, headers = _parts(scope), _headers(scope)
         began_s = parts.outside.clock.monotonic_s()
-        scope[VERIFIED] = KeyScope.RECOMMEND, verify(parts, headers.get("authorization"), KeyScope.RECOMMEND)
+        admit(parts, scope, headers.get("authorization"), KeyScope.RECOMMEND)
         body = (await receive())["body"] if scope["method"] == "POST" else None
         request = _asked(scope["query_string"]) if body is None else _sent(body, headers)
         if request is None:
@@ -64,7 +64,7 @@ class Front:
 
     async def _take_events(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts, headers = _parts(scope), _headers(scope)
-        scope[VERIFIED] = KeyScope.EVENTS, verify(parts, headers.get("authorization"), KeyScope.EVENTS)
+        admit(parts, scope, headers.get("authorization"), KeyScope.EVENTS)
         if "content-encoding" in headers:
             await self._behind(scope, receive, send)
             return

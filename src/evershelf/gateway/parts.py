@@ -6,8 +6,8 @@ from typing import cast
 from fastapi import Request
 
 from evershelf.contracts.health import DependencyState
-from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.admission import Admission
+from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.drilling import Drills
@@ -17,6 +17,7 @@ from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
+from evershelf.gateway.quotas import Quotas
 from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shed import ShedAnswers
@@ -36,6 +37,7 @@ class Parts:
     telemetry: Telemetry
     loop_lag: LoopLag
     admission: Admission
+    quotas: Quotas
     database: DatabaseLink
     snapshots: SnapshotHolder
     mirror: Mirror

@@ -65,6 +65,13 @@ MEANINGS: Mapping[ProblemType, Meaning] = {
         "The key is valid, but lacks the scope that this address asks for.",
         "Use a key with that scope. `admin` implies all others.",
     ),
+    ProblemType.QUOTA_EXCEEDED: Meaning(
+        429,
+        "The quota of this API key is used up",
+        "The key has sent more requests than its quota allows. Load is never answered so, only a quota.",
+        "Wait for `Retry-After` seconds, and send more evenly: `RateLimit` says what is left, `RateLimit-Policy` how "
+        "much there is. An operator can make a key with a larger quota.",
+    ),
     ProblemType.BODY_TOO_LARGE: Meaning(
         413,
         "The body is too large",

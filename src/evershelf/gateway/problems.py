@@ -16,6 +16,8 @@ from evershelf.gateway.problem_meanings import MEANINGS
 
 PAGES_PATH = "/problems"
 API_PATH = "/v1/"
+# In the ASGI scope of a request: more headers for its answer, whatever that will be.
+ANSWER_HEADERS = "evershelf.answer_headers"
 MEDIA_TYPE = "application/problem+json"
 INVALID_PARAMETERS_MAX = 20
 PARAMETER_NAME_LENGTH_MAX = 200
@@ -131,7 +133,9 @@ class Boundary:
                 started = True
                 own = {name for name, _ in message["headers"]}
                 message["headers"] = [
-                    *message["headers"], *(pair for pair in security_headers(scope["path"]) if pair[0] not in own)
+                    *message["headers"],
+                    *(pair for pair in security_headers(scope["path"]) if pair[0] not in own),
+                    *scope.get(ANSWER_HEADERS, ()),
                 ]  # fmt: skip
             await send(message)
 

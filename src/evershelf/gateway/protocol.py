@@ -32,7 +32,7 @@ _READ = {name.encode(): name for name in ("authorization", PRIORITY_HEADER, *DEA
 _HEAD = b"".join([
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n",
     *(b"%b: %b\r\n" % pair for pair in security_headers(ASK_PATH)),
-    b"content-length: %d\r\n\r\n%b",
+    b"%bcontent-length: %d\r\n\r\n%b",
 ])  # fmt: skip
 
 
@@ -49,15 +49,19 @@ def shed(parts: Parts, query: bytes, raw_headers: list[tuple[bytes, bytes]]) -> 
     asked = {name: value.decode() for name, value in zip(_NAMES, plain.groups(), strict=True) if value is not None}
     try:
         request = RecommendationRequest.model_validate(asked)
-        verify(parts, headers.get("authorization"), Scope.RECOMMEND)
+        key = verify(parts, headers.get("authorization"), Scope.RECOMMEND)
     except (ValidationError, ProblemError):
         return None
     placement = parts.mirror.placements.get(request.placement)
     if placement is None or not parts.admission.sheds(headers, pressure):
         return None
+    taken = parts.quotas.take(key)
+    if not taken.allowed:
+        return None
     budget_ms = deadline_ms(headers, placement.deadline_ms)
     body = parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
-    return _HEAD % (len(body), body)
+    rate = b"".join(b"%b: %b\r\n" % pair for pair in taken.headers)
+    return _HEAD % (rate, len(body), body)
 
 
 class GatewayProtocol(HttpToolsProtocol):

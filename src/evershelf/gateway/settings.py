@@ -41,6 +41,10 @@ class GatewaySettings(RegistrySettings):
         SecretStr, AfterValidator(_hex_secret)
     ]  # hex, 16 to 64 bytes; shared by all gateways and the command line of an installation
 
+    # Requests a second of a key that has no quota of its own, in this process; None: not metered.
+    gateway_quota_per_s: Annotated[float, Field(gt=0)] | None = None
+    gateway_quota_burst_s: Annotated[float, Field(gt=0)] = 10.0
+
     inference_url: str = "http://127.0.0.1:8081"
     gateway_inference_concurrency_max: Annotated[int, Field(ge=1)] = 64
     gateway_inference_reply_bytes_max: Annotated[int, Field(ge=1_024)] = 512 * 1_024

@@ -15,7 +15,9 @@ _ID_BYTES = 6
 _SECRET_BYTES = 32
 
 
-def mint_key(secret: bytes, name: str, scopes: Sequence[Scope]) -> tuple[str, StoredKey]:
+def mint_key(
+    secret: bytes, name: str, scopes: Sequence[Scope], *, quota_per_s: float | None = None
+) -> tuple[str, StoredKey]:
     """A new key: its plain text, to be shown once, and what to keep of it; `secret` has 1..64 bytes."""
     key_id, secret_part = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
     stored = StoredKey(
@@ -24,6 +26,7 @@ def mint_key(secret: bytes, name: str, scopes: Sequence[Scope]) -> tuple[str, St
         digest=key_digest(secret, secret_part),
         scopes=tuple(sorted(set(scopes))),
         created_at=datetime.now(UTC),
+        quota_per_s=quota_per_s,
     )
     return f"{KEY_PREFIX}_{key_id}_{secret_part}", stored
 
@@ -32,13 +35,15 @@ async def create_key(pool: Pool, key: StoredKey, *, actor: str) -> None:
     """Keeps a minted key and writes the audit row."""
     scopes = [scope.value for scope in key.scopes]
     async with transaction(pool) as connection:
-        await connection.execute(sql("keys.create"), key.key_id, key.name, key.digest, scopes, key.created_at)
+        await connection.execute(
+            sql("keys.create"), key.key_id, key.name, key.digest, scopes, key.created_at, key.quota_per_s
+        )
         await write_audit(
             connection,
             actor=actor,
             action="key.create",
             subject=key.key_id,
-            detail={"name": key.name, "scopes": [*scopes]},
+            detail={"name": key.name, "scopes": [*scopes], "quota_per_s": key.quota_per_s},
         )
 
 

@@ -1,8 +1,9 @@
 -- name: create
-INSERT INTO api_keys (key_id, name, digest, scopes, created_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO api_keys (key_id, name, digest, scopes, created_at, quota_per_s)
+VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: revoke
 UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL
 
 -- name: list
-SELECT key_id, name, digest, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at, key_id LIMIT $1
+SELECT key_id, name, digest, scopes, created_at, revoked_at, quota_per_s FROM api_keys ORDER BY created_at, key_id LIMIT $1
