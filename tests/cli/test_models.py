@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -34,6 +35,19 @@ def test_list_tells_every_version_and_the_aliases_that_name_it(run):
 def test_an_empty_registry_is_no_error(run):
     assert json.loads(run("list", "--json").stdout) == []
     assert "train" in run("list").stdout
+
+
+def test_a_version_that_the_gate_stops_is_not_promoted_unless_forced(registry, run, tmp_path):
+    ids = ("a", "b", "c", "d")
+    empty = {"rows.weights": np.zeros(4, np.float32)}
+    made = model_folder(tmp_path / "made-m3", "m3", tensors=empty, ids=ids)
+    registry.publish("models", made, tmp_path / "made-m3")
+    held = run("promote", "m3")
+    assert (held.exit_code, held.stderr.partition(":")[0]) == (3, "ranks")
+    assert registry.read_alias("models", "champion").version == "m1"
+    assert run("check", "m3").exit_code == 3
+    assert run("check", "m2").exit_code == 0
+    assert "forced past the gate" in json.loads(run("promote", "m3", "--force", "--json").stdout)["reason"]
 
 
 def test_promote_moves_the_champion_and_rollback_brings_it_back(registry, run):

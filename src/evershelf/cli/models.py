@@ -1,4 +1,4 @@
-"""The verbs `models list | promote | rollback`: see the model versions, and choose which one serves."""
+"""The verbs `models list | check | promote | rollback`: see the model versions, and choose which one serves."""
 
 import json
 import sys
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evershelf.cli.context import registry as open_registry
+from evershelf.cli.exits import GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
 
 if TYPE_CHECKING:
-    from evershelf.contracts.manifest import AliasPointer
+    from evershelf.contracts.manifest import AliasPointer, GateCheck
     from evershelf.registry.store import Registry
 
 models_app = typer.Typer(help="Model versions: list them, promote one, roll back.", no_args_is_help=True)
@@ -37,17 +38,47 @@ def list_models(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @models_app.command("promote")
 def promote_model(
     version: Annotated[str, typer.Argument(help="The version that shall serve.")],
+    *,
     data_dir: DataDir = None,
     reason: Reason = "promoted by hand",
+    accept_gain: Annotated[
+        bool, typer.Option("--accept-gain", help="Although its gain over the champion is suspiciously large.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the gate says; its bytes must be sound.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make VERSION the champion, once all its bytes are verified. The former champion becomes `previous`."""
+    """Make VERSION the champion, if it passes the gate now (exit code 3: it does not). See also `models check`."""
     from evershelf.registry.store import promote
 
     with _refusals_told():
         registry = open_registry(data_dir)
         registry.check("models", version)
-        _print_move(promote(registry, version, moved_by=_operator(), reason=reason), as_json=as_json)
+        failed = [] if force else _failures(_examined(registry, version, accept_gain=accept_gain))
+        for check in failed:
+            typer.echo(f"{check.name}: {check.detail}", err=True)
+        if failed:
+            raise typer.Exit(GATE_HELD)
+        override = " (forced past the gate)" if force else " (gain accepted)" if accept_gain else ""
+        _print_move(promote(registry, version, moved_by=_operator(), reason=reason + override), as_json=as_json)
+
+
+@models_app.command("check")
+def check_model(
+    version: Annotated[str, typer.Argument(help="The version to hold against the gate.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put VERSION on probation: every check of the gate that needs no events. Exit code 3: it does not pass."""
+    from evershelf.cli.output import print_json, print_table
+
+    checks = _examined(open_registry(data_dir), version, accept_gain=False)
+    if as_json:
+        print_json([check.model_dump() for check in checks])
+    else:
+        rows = [(check.name, "passed" if check.passed else "FAILED", check.detail) for check in checks]
+        print_table(f"Gate, {version}", ("check", "verdict", "detail"), rows)
+    if _failures(checks):
+        raise typer.Exit(GATE_HELD)
 
 
 @models_app.command("rollback")
@@ -57,6 +88,19 @@ def roll_back_model(data_dir: DataDir = None, reason: Reason = "rolled back by h
 
     with _refusals_told():
         _print_move(roll_back(open_registry(data_dir), moved_by=_operator(), reason=reason), as_json=as_json)
+
+
+def _examined(registry: "Registry", version: str, *, accept_gain: bool) -> "tuple[GateCheck, ...]":
+    from evershelf.training.examination import examine_published
+    from evershelf.training.gate import accepted
+    from evershelf.training.settings import TrainingSettings
+
+    checks = examine_published(registry, version, TrainingSettings())
+    return accepted(checks) if accept_gain else checks
+
+
+def _failures(checks: "tuple[GateCheck, ...]") -> "list[GateCheck]":
+    return [check for check in checks if not check.passed]
 
 
 def _rows(registry: "Registry") -> list[dict[str, object]]:

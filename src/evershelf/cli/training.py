@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evershelf.cli.context import open_database, registry
+from evershelf.cli.exits import GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress, print_table
 
@@ -31,22 +32,29 @@ _EVERY_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
 
 def train(
+    *,
     as_of: AsOf = None,
     time_limit: TimeLimit = None,
     test_days: TestDays = None,
+    accept_gain: Annotated[
+        bool, typer.Option("--accept-gain", help="Promote although the gain over the champion is suspiciously large.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model; it serves if it beats popularity on what happened last."""
+    """Train a model; it serves if it passes the gate. Exit code 3: it did not pass."""
     from evershelf.training.pipeline import train as run
 
     versions = registry(data_dir)
     with _migrated(data_dir) as url, _steps(as_json) as on_step:
-        outcome = run(url, versions, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
+        settings = _settings(time_limit, test_days)
+        outcome = run(url, versions, settings, as_of=_utc(as_of), accept_gain=accept_gain, on_step=on_step)
     if as_json:
         print_json({"promoted": outcome.promoted, **outcome.manifest.model_dump(mode="json")})
     else:
         _print_outcome(outcome)
+    if not outcome.promoted:
+        raise typer.Exit(GATE_HELD)
 
 
 def evaluate(

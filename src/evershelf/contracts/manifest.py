@@ -45,6 +45,20 @@ class DataWindow(BaseModel):
     sha256: str
 
 
+class DataProfile(BaseModel):
+    """What the data of a version looked like, in few figures: the next version's data are held against them.
+
+    Shares add up to 1. Items and users are told by how busy they are among their kind, never by id.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    events_a_day: float
+    event_types: dict[str, float]
+    items: dict[str, float]
+    users: dict[str, float]
+
+
 class GateCheck(BaseModel):
     """One line of the promotion gate's checklist."""
 
@@ -119,6 +133,7 @@ class ModelManifest(BaseModel):
     serving: ServingConfig
     metrics: dict[str, float]
     gate: tuple[GateCheck, ...]
+    profile: DataProfile | None = None
     files: tuple[ArtifactFile, ...]
     signature: Signature | None = None
 

@@ -37,6 +37,7 @@ class _Refused:
     sequence: int
     times: int
     again_at_s: float
+    reason: Refusal
 
 
 class ModelSlot:
@@ -74,6 +75,11 @@ class ModelSlot:
         if challenger is not None and name in {CHALLENGER, challenger.version}:
             return challenger
         return self.current
+
+    @property
+    def refusals(self) -> dict[str, Refusal]:
+        """By alias, why the version that it names is not served, if so."""
+        return {alias: refused.reason for alias, refused in self._refused.items()}
 
     def look(self) -> None:
         """One look at the aliases: loads what they name unless that serves or was refused a short while ago."""
@@ -181,7 +187,7 @@ class ModelSlot:
         again = before is not None and before.sequence == pointer.sequence
         times = min(before.times + 1, _DOUBLINGS_MAX) if before and again else 1
         wait_s = min(self._settings.inference_poll_s * 2**times, self._settings.inference_refusal_wait_s_max)
-        self._refused[alias] = _Refused(pointer.sequence, times, time.monotonic() + wait_s)
+        self._refused[alias] = _Refused(pointer.sequence, times, time.monotonic() + wait_s, reason)
         self._telemetry.refused(reason)
         kept = self.current.version if self.current else None
         self._log.error(

@@ -12,12 +12,16 @@ from pathlib import Path
 from evershelf.contracts.manifest import GateCheck, ModelManifest
 from evershelf.models.sparse_rows import Float64s
 from evershelf.registry.aliases import CHAMPION
+from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry, promote
+from evershelf.training.duel import Duel, fight
 from evershelf.training.evaluate import Case, Comparison, cases, compare
+from evershelf.training.examination import examine_packaged, surroundings_of
 from evershelf.training.extract import TrainingData, extract
 from evershelf.training.fit import Fitted, Fitter, Parameters
-from evershelf.training.gate import gate, passed
+from evershelf.training.gate import Reign, accepted, against_window, gate, passed
 from evershelf.training.package import Provenance, manifest_of, recipe_of, write_files
+from evershelf.training.profile import profile_of
 from evershelf.training.selection import Selection, select_parameters, select_popularity
 from evershelf.training.settings import TrainingSettings
 from evershelf.training.split import Split, split_by_time
@@ -35,6 +39,7 @@ class Step(StrEnum):
     SELECT = "select"
     MEASURE = "measure"
     FIT = "fit"
+    EXAMINE = "examine"
     PUBLISH = "publish"
 
 
@@ -50,8 +55,10 @@ class Trained:
     popularity_half_life_days: float | None
     selection: Selection
     comparison: Comparison
+    duel: Duel | None
     gate: tuple[GateCheck, ...]
     test_days: float
+    measured: list[Case]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,12 @@ def train(
     settings: TrainingSettings,
     *,
     as_of: datetime | None = None,
+    accept_gain: bool = False,
     on_step: OnStep = lambda _: None,
 ) -> TrainingOutcome:
     """Publishes a model version made from the events before `as_of`, and makes it champion if it passes the gate.
+
+    With `accept_gain`, a gain over the champion that is too good to be true does not hold it back.
 
     Raises:
         DataRefusedError: the data cannot teach a model.
@@ -83,12 +93,14 @@ def train(
     on_step(Step.CHECK)
     checks = validate(data, settings)
     require(checks)
-    trained = learn(data, settings, on_step=on_step)
+    trained = learn(data, settings, champion=reigning(registry), on_step=on_step)
+    on_step(Step.EXAMINE)
+    manifest = publish(registry, trained, data, settings, accept_gain=accept_gain)
     on_step(Step.PUBLISH)
-    manifest = publish(registry, trained, data, settings)
-    promoted = passed(trained.gate)
+    promoted = passed(manifest.gate)
     if promoted:
-        promote(registry, manifest.version, moved_by="training", reason="passed the gate")
+        reason = "passed the gate, its gain accepted by the operator" if accept_gain else "passed the gate"
+        promote(registry, manifest.version, moved_by="training", reason=reason)
     return TrainingOutcome(manifest, promoted, trained.comparison, checks)
 
 
@@ -98,7 +110,22 @@ def load(url: str, settings: TrainingSettings, *, as_of: datetime | None = None)
     return asyncio.run(extract(url, as_of=instant, timeout_s=settings.training_extract_timeout_s))
 
 
-def learn(data: TrainingData, settings: TrainingSettings, *, on_step: OnStep = lambda _: None) -> Trained:
+def reigning(registry: Registry) -> ModelManifest | None:
+    """The champion's manifest, or None where there is none that can be read."""
+    try:
+        champion = registry.read_alias("models", CHAMPION)
+        return None if champion is None else registry.manifest("models", champion.version)
+    except ArtifactRefused:
+        return None
+
+
+def learn(
+    data: TrainingData,
+    settings: TrainingSettings,
+    *,
+    champion: ModelManifest | None = None,
+    on_step: OnStep = lambda _: None,
+) -> Trained:
     """Chooses on the tuning window, measures on the test window, fits on everything. No I/O; repeatable by seed."""
     deadline_s = time.monotonic() + settings.training_time_limit_s
     split = split_by_time(data.interactions, test_days=settings.training_test_days)
@@ -106,6 +133,8 @@ def learn(data: TrainingData, settings: TrainingSettings, *, on_step: OnStep = l
     selection, half_life_days = choose(split, settings, deadline_s=deadline_s)
     on_step(Step.MEASURE)
     tested, comparison = measure(split, selection.parameters, half_life_days, settings)
+    measured = cases_of(split, settings)
+    duel = None if champion is None else defend(champion, split, tested, measured, seed=settings.training_seed)
     on_step(Step.FIT)
     final = Fitter(data.interactions, now_days=data.end_days)
     return Trained(
@@ -114,9 +143,26 @@ def learn(data: TrainingData, settings: TrainingSettings, *, on_step: OnStep = l
         half_life_days,
         selection,
         comparison,
-        gate(tested, comparison, coverage_min=settings.training_coverage_min),
+        duel,
+        (
+            *gate(
+                tested,
+                comparison,
+                coverage_min=settings.training_coverage_min,
+                reign=Reign(champion, duel) if champion and duel else None,
+            ),
+            *against_window(profile_of(data.interactions), champion.profile if champion else None),
+        ),
         test_days=data.end_days - split.test_since_days,
+        measured=measured,
     )
+
+
+def defend(champion: ModelManifest, split: Split, tested: Fitted, measured: list[Case], *, seed: int) -> Duel:
+    """The champion's recipe, fitted on what came before the test window, against the new one in it."""
+    parameters, _ = recipe_of(champion)
+    theirs = Fitter(split.before_test, now_days=split.test_since_days).fit(parameters)
+    return fight(champion.version, theirs.recommender(), tested.recommender(), measured, seed=seed)
 
 
 def choose(split: Split, settings: TrainingSettings, *, deadline_s: float) -> tuple[Selection, float | None]:
@@ -141,26 +187,33 @@ def measure(
     """The recipe, fitted on what came before the test window and compared with popularity in it."""
     fitter = Fitter(split.before_test, now_days=split.test_since_days)
     fitted = fitter.fit(parameters)
-    measured = cases(
+    popularity = fitter.popularity(half_life_days)
+    measured = cases_of(split, settings)
+    return fitted, compare(fitted.recommender(), popularity, measured, seed=settings.training_seed)
+
+
+def cases_of(split: Split, settings: TrainingSettings) -> list[Case]:
+    """The users of the test window."""
+    return cases(
         split.before_test,
         split.test,
         now_days=split.test_since_days,
         limit=TEST_USERS_MAX,
         seed=settings.training_seed,
     )
-    popularity = fitter.popularity(half_life_days)
-    return fitted, compare(fitted.recommender(), popularity, measured, seed=settings.training_seed)
 
 
-def publish(registry: Registry, trained: Trained, data: TrainingData, settings: TrainingSettings) -> ModelManifest:
-    """Packages the model and stores it as a new version."""
+def publish(
+    registry: Registry, trained: Trained, data: TrainingData, settings: TrainingSettings, *, accept_gain: bool = False
+) -> ModelManifest:
+    """Packages the model, examines what was packaged, and stores it as a new version with the whole checklist."""
     provenance = Provenance(
         parameters=trained.selection.parameters,
         popularity_half_life_days=trained.popularity_half_life_days,
         seed=settings.training_seed,
         candidates=trained.selection.candidates,
         test_days=trained.test_days,
-        metrics=trained.comparison.metrics(),
+        metrics=trained.comparison.metrics() | (trained.duel.metrics() if trained.duel else {}),
         gate=trained.gate,
         created_at=datetime.now(UTC),
     )
@@ -168,6 +221,13 @@ def publish(registry: Registry, trained: Trained, data: TrainingData, settings: 
         folder = Path(name)
         write_files(folder, trained.fitted, trained.popularity, data.item_ids)
         manifest = manifest_of(folder, trained.fitted, data, provenance)
+        seed = settings.training_seed
+        around = surroundings_of(trained.measured, trained.popularity, data.item_ids, seed=seed)
+        examined = examine_packaged(folder, manifest, registry, settings, around=around, item_ids=data.item_ids)
+        checks = (*trained.gate, *examined)
+        manifest = manifest.model_copy(
+            update={"gate": accepted(checks) if accept_gain else checks, "profile": profile_of(data.interactions)}
+        )
         registry.publish("models", manifest, folder)
     return manifest
 

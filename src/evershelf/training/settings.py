@@ -21,3 +21,8 @@ class TrainingSettings(Settings):
     training_items_min: Annotated[int, Field(ge=1)] = 20
     training_unknown_items_share_max: Annotated[float, Field(ge=0, le=1)] = 0.5
     training_coverage_min: Annotated[float, Field(ge=0, le=1)] = 0.02
+    # What a version may take on probation: CPU time of the dearest request, memory beyond an empty process, file sizes.
+    training_gate_cpu_ms_max: Annotated[float, Field(gt=0)] = 25.0
+    training_gate_memory_bytes_max: Annotated[int, Field(ge=1)] = 2 * 2**30
+    training_gate_model_bytes_max: Annotated[int, Field(ge=1)] = 2 * 2**30
+    training_gate_probation_s_max: Annotated[float, Field(gt=0)] = 120.0
