@@ -17,6 +17,7 @@ class ProblemType(StrEnum):
     WRONG_KEY = "wrong-key"
     MISSING_SCOPE = "missing-scope"
     QUOTA_EXCEEDED = "quota-exceeded"
+    HEAD_TOO_LARGE = "head-too-large"
     BODY_TOO_LARGE = "body-too-large"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"

@@ -72,6 +72,12 @@ MEANINGS: Mapping[ProblemType, Meaning] = {
         "Wait for `Retry-After` seconds, and send more evenly: `RateLimit` says what is left, `RateLimit-Policy` how "
         "much there is. An operator can make a key with a larger quota.",
     ),
+    ProblemType.HEAD_TOO_LARGE: Meaning(
+        431,
+        "Address and headers are too large",
+        "The address and the headers are longer together than this server takes. Nothing was done.",
+        "Send long lists in the body of a POST instead of the address, and leave out headers that are not needed.",
+    ),
     ProblemType.BODY_TOO_LARGE: Meaning(
         413,
         "The body is too large",

@@ -1,87 +1,70 @@
-"""Uvicorn's protocol with a quick lane: a plain question that is to be shed is answered before ASGI is asked.
+"""Uvicorn's protocol under our rules: a quick lane for what is shed, bounded heads, and an end that loses nothing."""
 
-A shed answer through ASGI costs mostly ASGI: a task, an event, two messages, checked headers. Under ten times the load
-that one can carry, the price of saying "no" decides how much is still said "yes" to: the share of useful work at L
-times the load is (1 - L c) / (1 - c), with c the price of a shed answer over that of a full one.
-"""
-
-import re
 from typing import cast
 
 from fastapi import FastAPI
-from pydantic import ValidationError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from evershelf.contracts.keys import Scope
-from evershelf.contracts.recommendations import RecommendationRequest
-from evershelf.gateway.auth import verify
+from evershelf.contracts.problems import ProblemType
 from evershelf.gateway.front import ASK_PATH
 from evershelf.gateway.parts import Parts
-from evershelf.gateway.problems import ProblemError, security_headers
-from evershelf.policy.admission import DEADLINE_HEADERS, deadline_ms
-from evershelf.policy.shedding import PRIORITY_HEADER, SHEDDING_FROM
+from evershelf.gateway.problems import ProblemError, problem_response, security_headers
+from evershelf.gateway.quick_lane import shed
 
-# A question that needs no parser: these names, values without escapes. Whatever else is asked takes the usual way.
-_TEXT = rb"[!-$'-*,-~]{1,128}"
-_PLAIN = re.compile(
-    rb"(?:(?:placement=([a-z0-9-]{1,64})|k=([0-9]{1,3})|user_id=(%b)|session_id=(%b))(?:&|$))*" % (_TEXT, _TEXT)
-)
-_NAMES = ("placement", "k", "user_id", "session_id")
-_PATH = ASK_PATH.encode()
-_READ = {name.encode(): name for name in ("authorization", PRIORITY_HEADER, *DEADLINE_HEADERS)}
-_HEAD = b"".join([
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n",
-    *(b"%b: %b\r\n" % pair for pair in security_headers(ASK_PATH)),
-    b"%bcontent-length: %d\r\n\r\n%b",
-])  # fmt: skip
-
-
-def shed(parts: Parts, query: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """The whole HTTP answer to a valid question that is to be shed; None for everything else, which is told elsewhere.
-
-    Keys, placements, rules and eligibility hold as they do for every answer.
-    """
-    pressure = parts.admission.pressure
-    if pressure < SHEDDING_FROM or (plain := _PLAIN.fullmatch(query)) is None:
-        return None
-    began_s = parts.outside.clock.monotonic_s()
-    headers = {_READ[name]: value.decode("latin-1") for name, value in reversed(raw_headers) if name in _READ}
-    asked = {name: value.decode() for name, value in zip(_NAMES, plain.groups(), strict=True) if value is not None}
-    try:
-        request = RecommendationRequest.model_validate(asked)
-        key = verify(parts, headers.get("authorization"), Scope.RECOMMEND)
-    except (ValidationError, ProblemError):
-        return None
-    placement = parts.mirror.placements.get(request.placement)
-    if placement is None or not parts.admission.sheds(headers, pressure):
-        return None
-    taken = parts.quotas.take(key)
-    if not taken.allowed:
-        return None
-    budget_ms = deadline_ms(headers, placement.deadline_ms)
-    body = parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
-    rate = b"".join(b"%b: %b\r\n" % pair for pair in taken.headers)
-    return _HEAD % (rate, len(body), body)
+# A connection that is idle when the gateway stops is kept so much longer: a question may be on its way.
+PARTING_S = 1.0
+_ASKED = ASK_PATH.encode()
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol, which asks `shed` first when a question without a body comes in and no other is in hand."""
+    """One connection. What is not said here is as in uvicorn."""
 
     app: FastAPI  # what server_config gives to uvicorn
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # there is none before the first request
-    _answered = False
+    _answered = False  # here, not by ASGI
+    _parting = False
+    _read_bytes = 0  # since the last request was complete
+    _head_due_s = 0.0
+
+    @property
+    def _parts(self) -> Parts:
+        return cast("Parts", self.app.state.parts)  # Starlette's state is untyped
+
+    def connection_made(self, transport: object) -> None:
+        """A head has to arrive in its time."""
+        super().connection_made(transport)  # type: ignore[arg-type]  # asyncio promises a Transport here
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on; a head that trickles in gains no time by it."""
+        self._read_bytes += len(data)
+        super().data_received(data)
+        if self._idle and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            if self._read_bytes > self._parts.settings.gateway_head_bytes_max:
+                self._refuse()
+            else:
+                left_s = max(0.0, self._head_due_s - self.loop.time())
+                self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+
+    def on_message_begin(self) -> None:
+        """A new head begins."""
+        super().on_message_begin()
+        self._answered = False
+        self._head_due_s = self.loop.time() + self._parts.settings.gateway_head_s_max
 
     def on_headers_complete(self) -> None:
         """Answers here and now, or leaves it to uvicorn."""
+        if self._is_too_large():
+            self._refuse()
+            return
         path, _, query = self.url.partition(b"?")
-        self._answered = False
-        if path == _PATH and self._is_plain():
-            answer = shed(cast("Parts", self.app.state.parts), query, self.headers)  # Starlette's state is untyped
-            if answer is not None:
-                self._answered = True
-                self.transport.write(answer)
-                return
+        if path == _ASKED and self._is_plain() and (answer := shed(self._parts, query, self.headers)) is not None:
+            self._answered = True
+            self.transport.write(answer)
+            return
         super().on_headers_complete()
+        if self._parting and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A body that came with an answered question is nobody's."""
@@ -90,19 +73,58 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Ends the request, as uvicorn does after an answer of its own."""
-        if self._answered:
-            self.on_response_complete()
-        else:
+        self._read_bytes = 0
+        if not self._answered:
             super().on_message_complete()
+        elif not self.transport.is_closing():
+            self.on_response_complete()
+
+    def shutdown(self) -> None:
+        """Ends the connection with the answer that is under way, or with the next one if it comes soon."""
+        self._parting = True
+        if self._idle:
+            self.loop.call_later(PARTING_S, self._part)
+        else:
+            super().shutdown()
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _part(self) -> None:
+        if self._idle and not self.transport.is_closing():
+            self.transport.close()
+
+    def _expect_head(self) -> None:
+        self._head_due_s = self.loop.time() + self._parts.settings.gateway_head_s_max
+        self.timeout_keep_alive_task = self.loop.call_at(self._head_due_s, self.timeout_keep_alive_handler)
 
     def _is_plain(self) -> bool:
         """Whether the request can be answered at once, and the connection be used again."""
-        idle = self.cycle is None or self.cycle.response_complete
         return (
-            idle
+            self._idle
+            and not self._parting
             and self.parser.get_method() == b"GET"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade()
             and not self.flow.write_paused
         )
+
+    def _is_too_large(self) -> bool:
+        limit = self._parts.settings.gateway_head_bytes_max
+        if self._read_bytes <= limit:  # of which the head is a part
+            return False
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > limit
+
+    def _refuse(self) -> None:
+        """Answers 431 and closes: nothing that follows on this connection could be understood."""
+        limit = self._parts.settings.gateway_head_bytes_max
+        detail = f"Address and headers have at most {limit} bytes here. Send less."
+        response = problem_response(ProblemError(ProblemType.HEAD_TOO_LARGE, detail, headers={"Connection": "close"}))
+        self._answered = True
+        pairs = (*response.raw_headers, *security_headers(ASK_PATH))
+        lines = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % pair for pair in pairs), b"\r\n"]
+        if self._idle:  # else an earlier answer on this connection is under way, and this one would break it
+            self.transport.write(b"".join(lines) + bytes(response.body))
+        self.transport.close()

@@ -29,6 +29,8 @@ class GatewaySettings(RegistrySettings):
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8080
     gateway_data_dir: Path = Path("gateway-data")
+    gateway_head_bytes_max: Annotated[int, Field(ge=1_024)] = 16 * 1_024
+    gateway_head_s_max: Annotated[float, Field(gt=0)] = 10.0
     gateway_body_bytes_max: Annotated[int, Field(ge=1_024)] = 64 * 1_024
     gateway_batch_body_bytes_max: Annotated[int, Field(ge=1_024)] = 1_024 * 1_024
     gateway_body_s_max: Annotated[float, Field(gt=0)] = 10.0
