@@ -34,6 +34,7 @@ CATEGORIES = ("home/mugs", "home/lamps", "garden/pots", "garden/tools", "books/c
 ITEMS_A_CATEGORY = 6
 SHELF_SIZE = len(CATEGORIES) * ITEMS_A_CATEGORY
 PATIENCE_S = 20.0
+CALM_MS = 20.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,16 @@ class World:
 
     async def ask(self, **wanted: object) -> Recommendation:
         """POST /v1/recommendations, checked."""
+        await self.calm()
         return valid(await self.client.post("/v1/recommendations", json=wanted))
+
+    async def calm(self) -> None:
+        """Returns once the loop has caught up: pytest stops it between fixture and test, and the gateway notices."""
+
+        async def caught_up() -> bool:
+            return self.parts.loop_lag.lag_ms < CALM_MS
+
+        await eventually(caught_up)
 
     async def see(self, user_id: str, item_id: str, event_type: str = "view_item") -> None:
         """Reports one event, which must be accepted."""

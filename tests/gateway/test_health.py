@@ -5,11 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from evershelf.contracts.health import Dependencies, DependencyState, Readiness
+from evershelf.contracts.health import Dependencies, DependencyState, Readiness, ReplicaHealth
 from evershelf.gateway.routes import health
 from evershelf.gateway.spool_file import SpoolCounts
 from evershelf.policy.breaker import State
 from tests.gateway.small_app import client, small_parts
+
+REPLICA = ReplicaHealth(
+    name="127.0.0.1:8081", state=DependencyState.DOWN, since_s=1.0, circuit="open", limit=4, in_flight=1, p50_ms=2.5
+)
 
 
 class FakeShelf(SimpleNamespace):
@@ -23,7 +27,7 @@ def parts(*, has_snapshot: bool = True, spool_available: bool = True) -> SimpleN
     shelf = FakeShelf(version="20260101-1", created_at_s=time.time(), changes={})
     return small_parts(
         snapshots=SimpleNamespace(has_snapshot=has_snapshot, current=shelf),
-        inference=SimpleNamespace(state=DependencyState.DOWN, since_s=time.time(), circuit=State.OPEN),
+        inference=SimpleNamespace(state=DependencyState.DOWN, circuit=State.OPEN, health=lambda: [REPLICA]),
         spool=SimpleNamespace(counts=lambda: SpoolCounts(pending=3), available=spool_available),
         shipper=SimpleNamespace(failures_in_a_row=0, last_error=None),
     )
@@ -51,6 +55,7 @@ async def test_dependencies_are_told_as_last_seen(available, state):
         told = Dependencies.model_validate_json((await session.get("/dependencies")).content)
     by_name = {dependency.name: dependency for dependency in told.dependencies}
     assert set(by_name) == {"postgresql", "inference", "snapshot", "spool"}
+    assert by_name["inference"].replicas == [REPLICA]
     assert by_name["postgresql"].state is by_name["inference"].state is DependencyState.DOWN
     assert (by_name["spool"].state, by_name["snapshot"].state) == (state, DependencyState.UP)
 

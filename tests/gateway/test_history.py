@@ -13,6 +13,7 @@ from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.storage.events import store_events
 
+WITHIN_MS = 20_000.0
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -85,7 +86,7 @@ async def test_load_adds_what_the_database_knows(pool):
     await store_events(pool, stored)
     cache = cache_on(pool)
     cache.replay([stored[1], event("c", 3)])
-    assert items(await cache.load("ann", None)) == ["c", "b", "a"]
+    assert items(await cache.load("ann", None, within_ms=WITHIN_MS)) == ["c", "b", "a"]
     assert cache.complete("ann", None)
     assert items(cache.cached("ann", None)) == ["c", "b", "a"]
 
@@ -97,11 +98,11 @@ async def test_history_grows_old_and_erasure_is_seen(pool):
     gone = event("a", 1)
     await store_events(pool, [gone])
     cache.remember(gone)
-    await cache.load("ann", None)
+    await cache.load("ann", None, within_ms=WITHIN_MS)
     await pool.execute("DELETE FROM events")
     now_s = 301.0
     assert not cache.complete("ann", None)
-    assert await cache.load("ann", None) == ()
+    assert await cache.load("ann", None, within_ms=WITHIN_MS) == ()
     cache.remember(event("b", 2))
     cache.forget("ann", None)
     assert cache.cached("ann", None) == ()
@@ -111,7 +112,7 @@ async def test_concurrent_loads_share_one_query_and_survive_an_abandoned_waiter(
     # A waiter that gives up does not take the query from the others, nor from the cache.
     await store_events(pool, [event("a", 1)])
     cache = cache_on(pool)
-    waiters = [asyncio.create_task(cache.load("ann", None)) for _ in range(20)]
+    waiters = [asyncio.create_task(cache.load("ann", None, within_ms=WITHIN_MS)) for _ in range(20)]
     await asyncio.sleep(0)
     assert len(cache._loading) == 1
     waiters[0].cancel()
@@ -125,14 +126,14 @@ async def test_trouble_is_told_and_what_is_cached_stays(pool):
     away = cache_on(None)
     away.remember(event("a", 1))
     with pytest.raises(HistoryUnavailable):
-        await away.load("ann", None)
+        await away.load("ann", None, within_ms=WITHIN_MS)
     assert items(away.cached("ann", None)) == ["a"]
     broken = cache_on(pool)
     await pool.close()
-    abandoned = asyncio.create_task(broken.load("ann", None))
+    abandoned = asyncio.create_task(broken.load("ann", None, within_ms=WITHIN_MS))
     await asyncio.sleep(0)
     abandoned.cancel()
     with pytest.raises(HistoryUnavailable):
-        await broken.load("ann", "s")
+        await broken.load("ann", "s", within_ms=WITHIN_MS)
     await broken.close()
     assert not broken.complete("ann", None)

@@ -35,14 +35,16 @@ def test_no_header_gives_an_unbounded_deadline(plain, grpc, envoy):
 
 
 @pytest.mark.parametrize(
-    ("changes", "remaining_ms", "in_flight", "expected"),
+    ("changes", "remaining_ms", "lag_ms", "quality", "expected"),
     [
-        ({}, 100.0, 0, None),
-        ({"ladder": (Source.POPULAR, Source.STATIC)}, 100.0, 0, Reason.NOT_IN_LADDER),
-        ({}, 4.0, 0, Reason.BUDGET_TOO_SMALL),
-        ({}, 100.0, 64, Reason.OVERLOADED),
+        ({}, 100.0, 0.0, 1.0, None),
+        ({}, 100.0, 50.0, 0.1, None),
+        ({"ladder": (Source.POPULAR, Source.STATIC)}, 100.0, 0.0, 1.0, Reason.NOT_IN_LADDER),
+        ({}, 4.0, 0.0, 1.0, Reason.BUDGET_TOO_SMALL),
+        ({}, -50.0, 200.0, 1.0, Reason.OVERLOADED),  # the event loop's lag has eaten it, not the caller's impatience
+        ({}, 100.0, 0.0, 0.0, Reason.OVERLOADED),
     ],
 )
-def test_the_model_is_asked_only_when_it_can_help(changes, remaining_ms, in_flight, expected):
-    found = refusal(ask(**changes), remaining_ms=remaining_ms, budget_ms_min=5, in_flight=in_flight, in_flight_max=64)
+def test_the_model_is_asked_only_when_it_can_help(changes, remaining_ms, lag_ms, quality, expected):
+    found = refusal(ask(**changes), remaining_ms=remaining_ms, lag_ms=lag_ms, budget_ms_min=5, quality=quality)
     assert found is expected

@@ -1,8 +1,5 @@
 """The breaker's promise: what fails is soon left alone, one probe at a time asks for it, and it comes back gently."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from evershelf.policy.breaker import (
     Breaker,
     Call,
@@ -11,8 +8,9 @@ from evershelf.policy.breaker import (
     admits,
     begin_probe,
     end_probe,
-    force_open,
+    forced_open,
     record,
+    release,
 )
 
 LIMITS = Limits()
@@ -21,7 +19,16 @@ LIMITS = Limits()
 def after(*calls: Call, breaker: Breaker | None = None, now_s: float = 0.0) -> Breaker:
     breaker = breaker or Breaker()
     for call in calls:
-        breaker = record(breaker, call, LIMITS, now_s=now_s)
+        breaker = record(breaker, call, LIMITS, began_s=now_s, now_s=now_s)
+    return breaker
+
+
+def probed(breaker: Breaker, *, now_s: float, good: int) -> Breaker:
+    """The breaker after this many good probes in a row."""
+    for _ in range(good):
+        probing = begin_probe(breaker, LIMITS, now_s=now_s)
+        assert probing is not None
+        breaker = end_probe(probing, LIMITS, good=True, now_s=now_s)
     return breaker
 
 
@@ -39,6 +46,26 @@ def test_half_of_twenty_slow_calls_open_it():
     assert after(*[Call.GOOD, Call.SLOW] * 10).state is State.OPEN
 
 
+def test_one_in_four_failed_outright_opens_it():
+    assert after(*[Call.FAILED, *[Call.GOOD] * 4] * 20).state is State.CLOSED
+    assert after(*[Call.FAILED, *[Call.GOOD] * 3] * 9).state is State.CLOSED
+    assert after(*[Call.FAILED, *[Call.GOOD] * 3] * 10).state is State.OPEN
+
+
+def test_a_long_good_time_before_does_not_hide_a_fault():
+    well = Breaker()
+    for second in range(9):
+        well = after(*[Call.GOOD] * 100, breaker=well, now_s=float(second))
+    assert after(*[Call.SLOW] * 20, breaker=well, now_s=9.0).state is State.OPEN
+
+
+def test_calls_begun_before_it_closed_say_nothing_new():
+    closed = probed(after(*[Call.FAILED] * 5), now_s=1.0, good=LIMITS.probes_good_min)
+    for _ in range(5):
+        closed = record(closed, Call.FAILED, LIMITS, began_s=0.9, now_s=1.1)
+    assert closed.state is State.CLOSED
+
+
 def test_calls_older_than_the_window_are_forgotten():
     old = after(*[Call.SLOW] * 19)
     assert after(Call.SLOW, breaker=old, now_s=11.0).state is State.CLOSED
@@ -50,8 +77,8 @@ def test_the_callers_own_faults_do_not_count():
 
 def test_open_lets_nothing_through_and_one_probe_at_a_time():
     opened = after(*[Call.FAILED] * 5)
-    assert not admits(opened, LIMITS, now_s=0.5, chance=0.0)
-    assert begin_probe(opened, LIMITS, now_s=0.5) is None
+    assert not admits(opened, LIMITS, now_s=0.4, chance=0.0)
+    assert begin_probe(opened, LIMITS, now_s=0.4) is None
     probing = begin_probe(opened, LIMITS, now_s=1.0)
     assert probing is not None
     assert begin_probe(probing, LIMITS, now_s=1.1) is None
@@ -76,38 +103,38 @@ def test_a_failed_probe_opens_it_again_for_longer_up_to_a_limit():
     assert waits[-1] == LIMITS.wait_s_max
 
 
-def test_a_good_probe_lets_the_load_come_back_by_doubling():
-    probing = begin_probe(after(*[Call.FAILED] * 5), LIMITS, now_s=1.0)
+def test_only_good_probes_in_a_row_close_it():
+    nearly = probed(after(*[Call.FAILED] * 5), now_s=1.0, good=LIMITS.probes_good_min - 1)
+    assert nearly.state is State.OPEN
+    probing = begin_probe(nearly, LIMITS, now_s=1.0)
     assert probing is not None
-    closed = end_probe(probing, LIMITS, good=True, now_s=1.0)
-    shares = [sum(admits(closed, LIMITS, now_s=1.0 + t, chance=n / 100) for n in range(100)) / 100 for t in range(5)]
-    assert shares == [0.1, 0.2, 0.4, 0.8, 1.0]
-    assert not record(closed, Call.GOOD, LIMITS, now_s=5.0).ramping
+    opened = end_probe(probing, LIMITS, good=False, now_s=1.0)
+    assert probed(opened, now_s=5.0, good=2 * LIMITS.probes_good_min - 1).state is State.OPEN
+    assert probed(opened, now_s=5.0, good=2 * LIMITS.probes_good_min).state is State.CLOSED
+
+
+def test_once_closed_the_load_comes_back_by_doubling():
+    closed = probed(after(*[Call.FAILED] * 5), now_s=1.0, good=LIMITS.probes_good_min)
+    shares = [sum(admits(closed, LIMITS, now_s=1.0 + t, chance=n / 80) for n in range(80)) / 80 for t in range(5)]
+    assert shares == [0.125, 0.25, 0.5, 1.0, 1.0]
+    assert not record(closed, Call.GOOD, LIMITS, began_s=4.0, now_s=5.0).ramping
 
 
 def test_a_night_without_calls_ends_the_ramp():
-    probing = begin_probe(after(*[Call.FAILED] * 5), LIMITS, now_s=1.0)
-    assert probing is not None
-    closed = end_probe(probing, LIMITS, good=True, now_s=1.0)
+    closed = probed(after(*[Call.FAILED] * 5), now_s=1.0, good=LIMITS.probes_good_min)
     assert admits(closed, LIMITS, now_s=1e9, chance=0.999)
-    assert not record(closed, Call.GOOD, LIMITS, now_s=1e9).ramping
+    assert not record(closed, Call.GOOD, LIMITS, began_s=1e9, now_s=1e9).ramping
 
 
 def test_an_operator_can_hold_it_open_but_not_for_ever():
-    forced = force_open(Breaker(), now_s=0.0, seconds=30.0)
+    forced = forced_open(now_s=0.0, seconds=30.0)
     assert not admits(forced, LIMITS, now_s=29.0, chance=0.0)
     assert begin_probe(forced, LIMITS, now_s=29.0) is None
     assert begin_probe(forced, LIMITS, now_s=30.0) is not None
 
 
-@given(st.lists(st.tuples(st.sampled_from(Call), st.floats(0, 3)), max_size=200))
-def test_state_stays_bounded_and_a_way_back_always_exists(steps):
-    breaker, now_s = Breaker(), 0.0
-    for call, pause_s in steps:
-        now_s += pause_s
-        breaker = record(breaker, call, LIMITS, now_s=now_s)
-        assert len(breaker.buckets) <= LIMITS.window_s
-    if breaker.state is not State.CLOSED:
-        probing = begin_probe(breaker, LIMITS, now_s=max(now_s, breaker.until_s))
-        assert probing is not None
-        assert end_probe(probing, LIMITS, good=True, now_s=now_s).state is State.CLOSED
+def test_an_operator_can_let_go_early_and_then_probes_decide():
+    released = release(forced_open(now_s=0.0, seconds=30.0), now_s=10.0)
+    assert not admits(released, LIMITS, now_s=10.0, chance=0.0)
+    assert begin_probe(released, LIMITS, now_s=10.0) is not None
+    assert release(Breaker(), now_s=10.0) == Breaker()

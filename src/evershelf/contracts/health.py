@@ -13,6 +13,20 @@ class DependencyState(StrEnum):
     UNKNOWN = "unknown"  # not asked yet
 
 
+class ReplicaHealth(BaseModel):
+    """One process of a dependency that has several: its circuit, its adaptive limit, and what it has in hand."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: DependencyState
+    since_s: float | None
+    circuit: str
+    limit: int
+    in_flight: int
+    p50_ms: float
+
+
 class Dependency(BaseModel):
     """One dependency: its state, when that was seen, and what it means for callers."""
 
@@ -22,6 +36,7 @@ class Dependency(BaseModel):
     state: DependencyState
     since_s: float | None
     detail: str
+    replicas: list[ReplicaHealth] = []
 
 
 class Dependencies(BaseModel):

@@ -62,7 +62,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     spool = Spool(settings, clock=outside.clock, open_sqlite=outside.open_sqlite)
     snapshots = SnapshotHolder(settings, mirror, telemetry, clock=outside.clock)
     series = Series(outside.clock)
-    loop_lag = LoopLag()
+    loop_lag = LoopLag(outside.clock.monotonic_s)
     return Parts(
         settings=settings,
         outside=outside,

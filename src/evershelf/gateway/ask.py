@@ -29,10 +29,15 @@ class Drilling:
     inference_off: bool = False
     inference_delay_ms: int = 0
 
-    async def inference(self) -> Reason | None:
-        """Called in place of, or before, asking inference: the outcome that is played, or None to go on and ask."""
+    async def inference(self, remaining_ms: float) -> Reason | None:
+        """Called in place of, or before, asking inference: the outcome that is played, or None to go on and ask.
+
+        Never lasts longer than `remaining_ms`.
+        """
         if self.inference_delay_ms:
-            await asyncio.sleep(self.inference_delay_ms / 1_000)
+            await asyncio.sleep(min(self.inference_delay_ms, max(0.0, remaining_ms)) / 1_000)
+            if self.inference_delay_ms >= remaining_ms:
+                return Reason.DEADLINE_EXCEEDED
         return Reason.INFERENCE_UNAVAILABLE if self.inference_off else None
 
 

@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from evershelf.gateway.outside import Outside
-from evershelf.policy.breaker import Breaker, Call, Limits, State, admits, begin_probe, end_probe, record
+from evershelf.policy.breaker import (
+    Breaker,
+    Call,
+    Limits,
+    State,
+    admits,
+    begin_probe,
+    end_probe,
+    forced_open,
+    record,
+    release,
+)
 
 POLL_S = 0.05
 log = structlog.get_logger()
@@ -32,9 +43,17 @@ class Circuit:
         """Whether this call may be made."""
         return admits(self._breaker, self._limits, now_s=self._clock.monotonic_s(), chance=self._random.random())
 
-    def record(self, call: Call) -> None:
-        """Tells how a call ended."""
-        self._become(record(self._breaker, call, self._limits, now_s=self._clock.monotonic_s()))
+    def record(self, call: Call, *, began_s: float) -> None:
+        """Tells how a call ended that was begun at `began_s`."""
+        self._become(record(self._breaker, call, self._limits, began_s=began_s, now_s=self._clock.monotonic_s()))
+
+    def switch_off(self, seconds: float) -> None:
+        """Lets nothing through for so long, as an operator wishes; then a probe decides."""
+        self._become(forced_open(now_s=self._clock.monotonic_s(), seconds=seconds))
+
+    def switch_on(self) -> None:
+        """Ends `switch_off` early: probes decide from now on."""
+        self._become(release(self._breaker, now_s=self._clock.monotonic_s()))
 
     async def start(self) -> None:
         """Begins to look out for probes that are due."""

@@ -95,15 +95,19 @@ class HistoryCache:
         """Whether what `cached` answers includes what PostgreSQL knew at most gateway_history_age_s_max ago."""
         return all(self._is_complete(key) for key in _keys(user_id, session_id))
 
-    async def load(self, user_id: str | None, session_id: str | None) -> _Entries:
+    async def load(self, user_id: str | None, session_id: str | None, *, within_ms: float) -> _Entries:
         """As `cached`, after reading from PostgreSQL what is not complete. Raises HistoryUnavailable.
 
         All who wait for one user share one query, which goes on, and fills the cache, when they stop waiting.
         """
         reads = [self._read_shared(key) for key in _keys(user_id, session_id) if not self._is_complete(key)]
-        for read in reads:
-            if (trouble := await asyncio.shield(read)) is not None:
-                raise trouble
+        if reads:
+            _, late = await asyncio.wait(reads, timeout=within_ms / 1_000)
+            if late:
+                raise HistoryUnavailable("not read in time")
+            for read in reads:
+                if (trouble := read.result()) is not None:
+                    raise trouble
         return self.cached(user_id, session_id)
 
     async def close(self) -> None:

@@ -1,6 +1,5 @@
 """One recommendation: baseline first, the model if it answers in time and holds up, then the explained answer."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -9,7 +8,6 @@ import orjson
 from pydantic import JsonValue
 
 from evershelf.contracts.events import EventType
-from evershelf.contracts.inference import CANDIDATES_MAX, Interaction
 from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.ask import Ask, Decided
 from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
@@ -19,10 +17,9 @@ from evershelf.gateway.trace import recorded
 from evershelf.policy.admission import refusal
 from evershelf.policy.compose import ModelReply, compose
 from evershelf.policy.ladder import Query, baseline
+from evershelf.policy.quality import candidates, quality, with_evidence
 from evershelf.policy.seen_items import hidden_items
 
-# Asked from the model beyond k: room for what eligibility may still remove.
-CANDIDATES_SPARE = 20
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
 
@@ -65,49 +62,43 @@ def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
 
 
 async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
-    """The model branch as a task that is waited for until the deadline and then abandoned, never awaited past it."""
-    limits = parts.settings
-    remaining_ms = ask.remaining_ms(_reserve_ms(parts))
+    """What the model says, or why it says nothing. Every wait in here ends at its part of the deadline by itself."""
+    lag_ms = parts.loop_lag.lag_ms
+    fullness = quality(occupancy=parts.inference.occupancy, lag_share=lag_ms / ask.deadline_ms)
+    if not ask.model_wanted:
+        fullness = 0.0
     refused = refusal(
         query,
-        remaining_ms=remaining_ms,
-        budget_ms_min=limits.gateway_inference_budget_ms_min,
-        in_flight=parts.inference.in_flight,
-        in_flight_max=limits.gateway_inference_concurrency_max if ask.model_wanted else 0,
+        remaining_ms=ask.remaining_ms(_reserve_ms(parts)),
+        lag_ms=lag_ms,
+        budget_ms_min=parts.settings.gateway_inference_budget_ms_min,
+        quality=fullness,
     )
     if refused is not None:
         return ModelReply(refused)
-    task = asyncio.create_task(_model_branch(parts, ask, query))
-    parts.inference.hold(task)
-    done, _ = await asyncio.wait({task}, timeout=remaining_ms / 1_000)
-    if not done:
-        task.cancel()
-        return ModelReply(Reason.DEADLINE_EXCEEDED, remaining_ms)
     try:
-        return task.result()
+        return await _model_branch(parts, ask, query, fullness)
     except Exception as error:  # noqa: BLE001 - the source boundary: no bug of the model branch may cost the answer
         parts.telemetry.caught("model_branch", error)
         return ModelReply(Reason.INTERNAL_ERROR)
 
 
-def _reserve_ms(parts: Parts) -> float:
-    """Kept back from the deadline: what composing and sending take, and how late the event loop will run us."""
-    return parts.settings.gateway_answer_reserve_ms + parts.loop_lag.lag_ms
-
-
-async def _model_branch(parts: Parts, ask: Ask, query: Query) -> ModelReply:
+async def _model_branch(parts: Parts, ask: Ask, query: Query, quality: float) -> ModelReply:
     request, began_s = ask.request, ask.clock.monotonic_s()
     history, trouble = await _history(parts, ask)
     ask.waits.history_ms = (ask.clock.monotonic_s() - began_s) * 1_000
     interactions = _interactions(request.context_items, history, query.now_s)
     if not interactions:
         return ModelReply(trouble or Reason.NO_HISTORY, history_trouble=trouble)
-    if ask.drill is not None and (played := await ask.drill.inference()) is not None:
-        return ModelReply(played, history_trouble=trouble)
+    if ask.drill is not None:
+        played = await ask.drill.inference(ask.remaining_ms(_reserve_ms(parts)))
+        if played is not None:
+            return ModelReply(played, history_trouble=trouble)
     reply = await parts.inference.rank(
         interactions,
-        k=min(query.k + CANDIDATES_SPARE, CANDIDATES_MAX),
+        k=candidates(query.k, quality),
         exclude=sorted(_query(ask, history).hidden),
+        evidence=with_evidence(quality),
         answered=Reason.CONTEXTUAL if request.context_items else Reason.PERSONALIZED,
         remaining_ms=ask.remaining_ms(_reserve_ms(parts)),
     )
@@ -119,25 +110,23 @@ async def _history(parts: Parts, ask: Ask) -> tuple[Sequence[HistoryEntry], Reas
     who = ask.request.user_id, ask.request.session_id
     if ask.drill is not None and ask.drill.history_off:
         return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
-    load = asyncio.create_task(parts.history.load(*who))
-    share_ms = HISTORY_SHARE_MAX * ask.remaining_ms(_reserve_ms(parts))
     try:
-        await asyncio.wait({load}, timeout=share_ms / 1_000)
-        return (load.result(), None) if load.done() else (parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE)
+        return await parts.history.load(*who, within_ms=HISTORY_SHARE_MAX * ask.remaining_ms(_reserve_ms(parts))), None
     except HistoryUnavailable:
         return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
-    finally:
-        load.cancel()  # only this waiting: who else waits for the same history still gets it
 
 
-def _interactions(context: Sequence[str], history: Sequence[HistoryEntry], now_s: float) -> list[Interaction]:
+def _reserve_ms(parts: Parts) -> float:
+    """Kept back from the deadline: what composing and sending take, and how late the event loop will run us."""
+    return parts.settings.gateway_answer_reserve_ms + parts.loop_lag.lag_ms
+
+
+def _interactions(
+    context: Sequence[str], history: Sequence[HistoryEntry], now_s: float
+) -> list[tuple[str, EventType, float]]:
     """What the model is told, newest first: the items on the page count as viewed this moment."""
-    viewed = [Interaction(item_id=item_id, event_type=EventType.VIEW_ITEM, age_s=0.0) for item_id in context]
-    past = (
-        Interaction(item_id=e.item_id, event_type=e.event_type, age_s=max(0.0, now_s - e.occurred_at_s))
-        for e in history
-    )
-    return [*viewed, *past]
+    viewed = [(item_id, EventType.VIEW_ITEM, 0.0) for item_id in context]
+    return viewed + [(past.item_id, past.event_type, max(0.0, now_s - past.occurred_at_s)) for past in history]
 
 
 def _answer(parts: Parts, decided: Decided) -> bytes:

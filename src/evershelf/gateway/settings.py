@@ -5,8 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from evershelf.contracts.inference import BATCH_MAX
+from evershelf.gateway.hop import Address
 from evershelf.registry.settings import RegistrySettings
 
+REPLICAS_MAX = 16
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -21,6 +24,14 @@ def _hex_secret(secret: SecretStr) -> SecretStr:
             "the key secret must be 16 to 64 bytes in hexadecimal digits, such as `openssl rand -hex 32` makes"
         )
     return secret
+
+
+def _inference_addresses(urls: str) -> str:
+    """Refuses at start what could never be called."""
+    addresses = [Address.of(url.strip()) for url in urls.split(",")]
+    if len(addresses) > REPLICAS_MAX:
+        raise ValueError(f"at most {REPLICAS_MAX} replicas of inference")
+    return urls
 
 
 class GatewaySettings(RegistrySettings):
@@ -47,8 +58,16 @@ class GatewaySettings(RegistrySettings):
     gateway_quota_per_s: Annotated[float, Field(gt=0)] | None = None
     gateway_quota_burst_s: Annotated[float, Field(gt=0)] = 10.0
 
-    inference_url: str = "http://127.0.0.1:8081"
+    # One address or several, separated by commas: `http://host:port`, `https://host`, `unix:/path/of/socket`.
+    inference_url: Annotated[str, AfterValidator(_inference_addresses)] = "http://127.0.0.1:8081"
+    # Between these the adaptive limit of each replica moves: questions in hand, waiting ones included.
+    gateway_inference_concurrency_min: Annotated[int, Field(ge=1)] = 4
     gateway_inference_concurrency_max: Annotated[int, Field(ge=1)] = 64
+    gateway_inference_slots: Annotated[int, Field(ge=1)] = 2
+    gateway_inference_batch_max: Annotated[int, Field(ge=1, le=BATCH_MAX)] = 32
+    # A question that waited longer for a slot is a sign of congestion.
+    gateway_inference_queue_ms_max: Annotated[float, Field(gt=0)] = 25.0
+    gateway_inference_slow_ms: Annotated[float, Field(gt=0)] = 100.0
     gateway_inference_reply_bytes_max: Annotated[int, Field(ge=1_024)] = 512 * 1_024
     gateway_inference_budget_ms_min: Annotated[int, Field(ge=1)] = 5
     # A deadline missed with at least this much left for inference counts as its failure, with less only as slowness.

@@ -23,15 +23,18 @@ def deadline_ms(headers: Mapping[str, str], default_ms: int) -> int:
     return int(min(max(wanted, DEADLINE_MS_MIN), DEADLINE_MS_MAX))
 
 
-def refusal(
-    query: Query, *, remaining_ms: float, budget_ms_min: float, in_flight: int, in_flight_max: int
-) -> Reason | None:
-    """Why the model is not asked for this request, or None: it is."""
+def refusal(query: Query, *, remaining_ms: float, lag_ms: float, budget_ms_min: float, quality: float) -> Reason | None:
+    """Why the model is not asked for this request, or None: it is.
+
+    `remaining_ms` is what is left once the loop's lag `lag_ms` is taken off; `quality` what the load leaves room for.
+    """
     if Source.MODEL not in query.ladder:
         return Reason.NOT_IN_LADDER
-    if in_flight >= in_flight_max:
+    if quality <= 0.0:
         return Reason.OVERLOADED
-    return Reason.BUDGET_TOO_SMALL if remaining_ms < budget_ms_min else None
+    if remaining_ms >= budget_ms_min:
+        return None
+    return Reason.OVERLOADED if remaining_ms + lag_ms >= budget_ms_min else Reason.BUDGET_TOO_SMALL
 
 
 def _plain_ms(value: str | None) -> float | None:

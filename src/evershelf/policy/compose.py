@@ -4,10 +4,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
+from typing import Protocol
 
-from evershelf.contracts.inference import Ranking
 from evershelf.contracts.recommendations import TROUBLE, Reason, Source
 from evershelf.policy.ladder import Candidate, Query, Shelf, Tried, admits
+
+
+class Evidence(Protocol):
+    """What composing needs of contracts.inference.Evidence, whoever decoded it."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def share(self) -> float: ...
+
+
+class RankedItem(Protocol):
+    """What composing needs of contracts.inference.RankedItem."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def evidence(self) -> Sequence[Evidence]: ...
+
+
+class Ranking(Protocol):
+    """What composing needs of contracts.inference.Ranking."""
+
+    @property
+    def items(self) -> Sequence[RankedItem]: ...
+    @property
+    def confident(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

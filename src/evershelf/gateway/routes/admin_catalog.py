@@ -128,7 +128,8 @@ async def get_user(http: Request, user_id: Annotated[UserId, Path()], placement:
         raise ProblemError(ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {placement!r}.")
     users = await stored_if_up(parts, lambda pool: _users(pool, user_id))
     try:
-        entries, complete = await parts.history.load(user_id, None), True
+        within_ms = parts.settings.gateway_database_timeout_ms
+        entries, complete = await parts.history.load(user_id, None, within_ms=within_ms), True
     except HistoryUnavailable:
         entries, complete = parts.history.cached(user_id, None), False
     now_s = time.time()

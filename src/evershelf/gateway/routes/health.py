@@ -46,8 +46,9 @@ async def get_dependencies(request: Request) -> Dependencies:
             Dependency(
                 name="inference",
                 state=parts.inference.state,
-                since_s=_since(parts, parts.inference.since_s),
+                since_s=None,
                 detail=f"Ranks for known users; circuit {parts.inference.circuit}. Away: the baseline answers.",
+                replicas=parts.inference.health(),
             ),
             Dependency(
                 name="snapshot",

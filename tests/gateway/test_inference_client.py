@@ -1,0 +1,237 @@
+"""The model hop's promises: one wait per request, batches without waiting, bounds, fairness between replicas."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from evershelf.contracts.events import EventType
+from evershelf.contracts.recommendations import Reason
+from evershelf.gateway.hop import HopUnavailable
+from evershelf.gateway.inference_client import InferenceClient
+from evershelf.gateway.outside import Outside
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.telemetry import Telemetry
+from evershelf.policy.breaker import State
+from tests.gateway.fake_hop import FakeHop
+
+LONG_MS = 20_000.0
+
+
+@asynccontextmanager
+async def asking(hops: int = 1, **changed):
+    """A client of as many fake replicas, and their hops."""
+    urls = ",".join(f"http://127.0.0.1:{n + 1}" for n in range(hops))
+    settings = GatewaySettings(key_secret="00" * 32, inference_url=urls, **changed)
+    fakes = [FakeHop() for _ in range(hops)]
+    left = iter(fakes)
+    client = InferenceClient(settings, Telemetry(), outside=Outside(), open_hop=lambda *_: next(left))
+    await client.start()
+    try:
+        yield client, fakes
+    finally:
+        await client.close()
+
+
+def ask(client, name: str, remaining_ms: float = LONG_MS, **changed) -> "asyncio.Task":
+    wanted = {"k": 3, "exclude": (), "evidence": True, "answered": Reason.PERSONALIZED} | changed
+    return asyncio.create_task(client.rank([(name, EventType.VIEW_ITEM, 1.0)], remaining_ms=remaining_ms, **wanted))
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def eventually(holds) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is waited for happens in timers of the code under test
+            await asyncio.sleep(0.005)
+
+
+async def test_a_question_goes_out_at_once_and_what_comes_meanwhile_goes_together():
+    # Promise: nobody waits for a batch to fill; each asker gets its own ranking.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        tasks = [ask(client, name) for name in "abcd"]
+        await turns()
+        assert [len(call.questions) for call in hop.calls] == [1]
+        hop.calls[0].answer()
+        await turns()
+        assert [len(call.questions) for call in hop.calls] == [1, 3]
+        hop.calls[1].answer()
+        replies = await asyncio.gather(*tasks)
+        assert [reply.ranking.items[0].item_id for reply in replies] == ["for-a", "for-b", "for-c", "for-d"]
+        assert client.in_flight == 0
+
+
+async def test_each_question_keeps_its_own_deadline_in_a_batch():
+    # Promise: a patient neighbour keeps nobody, and the budget of each is told.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        first = ask(client, "a")
+        await turns()
+        hasty, patient = ask(client, "b", 60.0), ask(client, "c")
+        await turns()
+        hop.calls[0].answer()
+        await turns()
+        budgets = [int(ms) for ms in hop.calls[1].headers["X-Query-Budgets-Ms"].split(",")]
+        assert int(hop.calls[1].headers["X-Request-Deadline-Ms"]) == max(budgets)
+        assert min(budgets) <= 60 < max(budgets)
+        assert (await hasty).outcome is Reason.DEADLINE_EXCEEDED
+        assert not hop.calls[1].future.done()
+        assert client.in_flight == 2  # the abandoned one keeps its permit until the call has ended
+        hop.calls[1].answer()
+        assert (await patient).outcome is Reason.PERSONALIZED
+        assert (await first).outcome is Reason.PERSONALIZED
+        assert client.in_flight == 0
+
+
+async def test_a_call_that_nobody_waits_for_is_ended():
+    # Promise: the deadline and a caller that hangs up both cancel the call downstream.
+    async with asking() as (client, (hop,)):
+        late = ask(client, "a", 30.0)
+        assert (await late).outcome is Reason.DEADLINE_EXCEEDED
+        gone = ask(client, "b")
+        await turns()
+        gone.cancel()
+        await turns()
+        assert all(call.future.cancelled() for call in hop.calls)
+        assert client.in_flight == 0
+
+
+async def test_a_bad_ranking_costs_its_own_question_only():
+    # Promise: neighbours in a batch are not spoilt by one bad answer.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        tasks = [ask(client, name) for name in "abc"]
+        await turns()
+        hop.calls[0].answer()
+        await turns()
+        sound = {"items": [], "confidence": 1.0, "confident": True}
+        hop.calls[1].answer({"items": "nonsense"}, sound)
+        outcomes = [(await task).outcome for task in tasks]
+        assert sorted(outcomes) == sorted([Reason.PERSONALIZED, Reason.PERSONALIZED, Reason.INFERENCE_INVALID])
+
+
+async def test_a_bad_question_costs_itself_only():
+    # Promise: a batch refused for what is in it is asked again one by one, once.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        tasks = {name: ask(client, name) for name in "abc"}
+        await turns()
+        hop.calls[0].answer()
+        await turns()
+        hop.calls[1].answer(status=422)
+        for number in (2, 3):
+            await turns()
+            bad = hop.calls[number].questions[0]["history"][0]["item_id"] == "b"
+            hop.calls[number].answer(status=422 if bad else 200)
+        outcomes = {name: (await task).outcome for name, task in tasks.items()}
+        assert outcomes == {"a": Reason.PERSONALIZED, "b": Reason.INFERENCE_ERROR, "c": Reason.PERSONALIZED}
+        assert client.circuit is State.CLOSED
+
+
+async def test_a_slow_call_does_not_keep_the_others_waiting():
+    # Promise: it loses its slot, not its permit.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        slow = ask(client, "a")
+        await turns()
+        quick = ask(client, "b")
+        await eventually(lambda: len(hop.calls) == 2)
+        hop.calls[1].answer()
+        assert (await quick).outcome is Reason.PERSONALIZED
+        assert client.in_flight == 1
+        hop.calls[0].answer()
+        await slow
+
+
+async def test_at_the_limit_the_newest_takes_the_place_of_the_oldest_that_waits():
+    # Promise: no queue grows beyond the limit, and who waited longest is told at once.
+    bounds = {"gateway_inference_concurrency_min": 3, "gateway_inference_concurrency_max": 3}
+    async with asking(gateway_inference_slots=1, **bounds) as (client, (hop,)):
+        sent, oldest, newer, newest = (ask(client, name) for name in "abcd")
+        assert (await oldest).outcome is Reason.OVERLOADED
+        assert client.in_flight == 3
+        hop.calls[0].answer()
+        await turns()
+        assert [question["history"][0]["item_id"] for question in hop.calls[1].questions] == ["d", "c"]
+        hop.calls[1].answer()
+        assert {(await task).outcome for task in (sent, newer, newest)} == {Reason.PERSONALIZED}
+
+
+async def test_busy_answers_shrink_the_limit_and_leave_the_breaker_alone():
+    # Promise: 429 and 503 are the limiter's business.
+    async with asking() as (client, (hop,)):
+        before = client.health()[0].limit
+        for number in range(30):
+            task = ask(client, "a")
+            await turns()
+            hop.calls[number].answer(status=503 if number % 2 else 429)
+            assert (await task).outcome is Reason.INFERENCE_ERROR
+        assert client.circuit is State.CLOSED
+        assert client.health()[0].limit < before
+
+
+async def test_a_refused_question_is_asked_once_more_elsewhere_within_the_retry_budget():
+    # Promise (G15): only where not one byte came, on another replica, for a tenth of the calls at most.
+    async with asking(2) as (client, hops):
+        outcomes, refusing = [], False
+        for turn in range(200):
+            task = ask(client, "a")
+            await turns()
+            while not task.done():
+                out = [(n, call) for n, hop in enumerate(hops) for call in hop.calls if not call.future.done()]
+                for number, call in out:
+                    if refusing and number == 0:
+                        call.future.set_exception(HopUnavailable("refused", untouched=True))
+                    else:
+                        call.answer()
+                await turns()
+            outcomes.append((await task).outcome)
+            refusing = turn >= 50
+        assert outcomes == [Reason.PERSONALIZED] * 200
+        assert 200 < sum(len(hop.calls) for hop in hops) <= 220
+        assert client.health()[0].circuit != "closed"  # the dead replica is left alone, the other serves
+
+
+async def test_the_least_busy_replica_is_asked():
+    # Promise: a replica that hangs is not given more than the others.
+    async with asking(2, gateway_inference_slots=8) as (client, hops):
+        tasks = [ask(client, name) for name in "abcdef"]
+        await turns()
+        assert [len(hop.calls) for hop in hops] == [3, 3]
+        for hop in hops:
+            for call in hop.calls:
+                call.answer()
+        await asyncio.gather(*tasks)
+
+
+async def test_no_call_starts_with_less_budget_than_calls_take():
+    # Promise (G3): half of all calls take longer than that; the baseline is the better answer.
+    async with asking() as (client, (hop,)):
+        task = ask(client, "a")
+        await turns()
+        await asyncio.sleep(0.05)
+        hop.calls[0].answer()
+        await task
+        assert client.health()[0].p50_ms >= 50
+        assert (await ask(client, "b", 40.0)).outcome is Reason.BUDGET_TOO_SMALL
+        assert len(hop.calls) == 1
+
+
+async def test_the_kill_switch_stops_all_calls_and_ends_by_itself():
+    # Promise (G24): every replica is left alone for the time given; then probes decide.
+    async with asking(2) as (client, hops):
+        client.switch_off(seconds=0.3)
+        assert client.circuit is State.FORCED_OPEN
+        assert (await ask(client, "a")).outcome is Reason.CIRCUIT_OPEN
+        assert not any(hop.calls for hop in hops)
+        await eventually(lambda: client.circuit is State.CLOSED)
+        assert all(hop.probes for hop in hops)
+
+
+async def test_plain_questions_ask_for_no_evidence_and_a_model_may_be_named():
+    # Promise: both go in headers, so that an older or newer inference answers all the same; models are not mixed.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        tasks = [ask(client, "a", evidence=False), ask(client, "b"), ask(client, "c", model="challenger")]
+        for number in range(3):
+            await turns()
+            hop.calls[number].answer()
+        await asyncio.gather(*tasks)
+        assert [call.headers.get("X-Evidence") for call in hop.calls] == ["none", None, None]
+        assert [call.headers.get("X-Evershelf-Model") for call in hop.calls] == [None, "challenger", None]
