@@ -30,6 +30,11 @@ test: setup ## Run all tests.
 chaos: setup ## Inject one fault of every kind under load, then kill for a while; at most 20 minutes.
 	@timeout 1200 $(BIN)/evershelf drill run short kill-loop $(DRILL_ARGUMENTS)
 
+SEEDS ?= 1000
+.PHONY: simulate
+simulate: setup ## Put the gateway through a thousand simulated runs with faults; about ten minutes of CPU.
+	@$(BIN)/evershelf simulate --seeds $(SEEDS)
+
 .PHONY: check
 check: setup ## Run the static checks: lint, format, types, rooms, API documents, locks.
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from evershelf.cli.importing import import_app
 from evershelf.cli.keys import items_app, key_app
 from evershelf.cli.models import models_app
 from evershelf.cli.operation import migrate, openapi
+from evershelf.cli.proof import simulate
 from evershelf.cli.serving import recommend, up
 from evershelf.cli.training import evaluate, refresh, train
 
@@ -36,6 +37,7 @@ app.command("refresh")(refresh)
 app.command("migrate")(migrate)
 app.command("doctor")(doctor)
 app.command("openapi")(openapi)
+app.command("simulate")(simulate)
 demo_app.command("data")(demo_data)
 app.add_typer(demo_app, name="demo")
 app.add_typer(import_app, name="import")

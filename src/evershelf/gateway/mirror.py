@@ -63,6 +63,7 @@ class Mirror:
         self._path = settings.gateway_data_dir / FILE_NAME
         self._told: Callable[[], None] = lambda: None
         self._following: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         self._notified = asyncio.Event()
         database.listen(ITEMS_CHANNEL, self._notified.set)
         self._sequence = 0
@@ -83,17 +84,22 @@ class Mirror:
         if not self.keys:  # a first start: without PostgreSQL nobody could be let in, so it gets a moment to answer
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._database.wait_connected(), FIRST_START_WAIT_S)
-        await self._refresh_safely()
+        await self._look_safely()
         self._following = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
         """Stops following."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+        for task in (self._following, self._writing):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Looks for news once. Without PostgreSQL, or when it fails, all stays as it is. Raises OSError of the disk."""
+        await self._look()
+        await self._write()
+
+    async def _look(self) -> None:
         pool = self._database.pool
         if pool is None:
             return
@@ -106,9 +112,15 @@ class Mirror:
         if news != before:
             self._become(news)
             self._unwritten = True
+
+    async def _write(self) -> None:
         if self._unwritten:
-            await asyncio.to_thread(_write, self._path, self._content())
             self._unwritten = False
+            try:
+                await asyncio.to_thread(_write, self._path, self._content())
+            except BaseException:
+                self._unwritten = True
+                raise
 
     def rebase(self, catalog_sequence: int) -> None:
         """A snapshot that knows the catalog up to `catalog_sequence` is in use: older changes are part of it."""
@@ -123,16 +135,23 @@ class Mirror:
             with suppress(TimeoutError):  # a notification is quicker than the poll, and may be lost
                 await asyncio.wait_for(self._notified.wait(), self._settings.gateway_mirror_poll_s)
             self._notified.clear()
-            await self._refresh_safely()
+            await self._look_safely()
 
-    async def _refresh_safely(self) -> None:
+    async def _look_safely(self) -> None:
         try:
-            await self.refresh()
-        except OSError as error:  # the disk: the news is in memory all the same, and written with the next look
-            log.warning("mirror_not_written", error=str(error))
+            await self._look()
         except Exception as error:  # noqa: BLE001 - the source boundary: following outlives whatever it meets
             self.failures += 1
             log.error("mirror_failed", error=type(error).__name__)  # noqa: TRY400 - its text may quote rows
+        # A disk that hangs must not hold up the next suppression: one writing at a time, and nobody waits for it.
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_safely())
+
+    async def _write_safely(self) -> None:
+        try:
+            await self._write()
+        except OSError as error:  # the news is in memory all the same, and written after the next look
+            log.warning("mirror_not_written", error=str(error))
 
     async def _ask(self, pool: Pool) -> Mirrored:
         keys, placements = await list_keys(pool), await self._ask_placements(pool)

@@ -56,7 +56,7 @@ def refresh(url: str, registry: Registry, *, timeout_s: float = TIMEOUT_S) -> Sn
     shelf, data, sequence = asyncio.run(_read(url, now, timeout_s))
     arrays = build(shelf, data, _model_rows(registry, shelf), now_s=now.timestamp())
     pointer = registry.read_alias("snapshots", CURRENT)
-    manifest = _publish(registry, arrays, items=len(shelf.item_ids), sequence=sequence, now=now)
+    manifest = publish(registry, arrays, items=len(shelf.item_ids), sequence=sequence, now=now)
     registry.move_alias(
         "snapshots",
         CURRENT,
@@ -181,7 +181,8 @@ def _offerable_first(order: Int64s, open_for_sale: npt.NDArray[np.bool_]) -> Int
     return np.concatenate((order[open_for_sale[order]], order[~open_for_sale[order]]))
 
 
-def _publish(registry: Registry, arrays: Arrays, *, items: int, sequence: int, now: datetime) -> SnapshotManifest:
+def publish(registry: Registry, arrays: Arrays, *, items: int, sequence: int, now: datetime) -> SnapshotManifest:
+    """Publishes built arrays as a version named after its time and bytes; no alias is moved."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(arrays[name].tobytes())
