@@ -6,6 +6,7 @@ import pytest
 from evershelf.contracts.events import EventType
 from evershelf.contracts.manifest import ServingComponent, ServingConfig
 from evershelf.models.co_visitation import CoVisitationConfig, fit_co_visitation
+from evershelf.models.content import ContentConfig, Described, features_of, fit_content
 from evershelf.models.ease import EaseConfig, fit_ease
 from evershelf.models.interactions import EVENT_CODES, EVENT_TYPES, Interactions
 from evershelf.models.item_knn import ItemKnnConfig, fit_item_knn
@@ -118,3 +119,38 @@ def test_related_items_blend_components_and_fall_back_row_by_row():
     np.testing.assert_allclose(dense(first_known([first, second])), [[0, 1, 0.5], [0, 0, 1], [0, 0, 0]])
     moved = translated_rows(first, np.array([1, -1, 0]), 2)
     np.testing.assert_allclose(dense(moved), [[0, 0], [0.5, 0]])
+
+
+DESCRIBED = [
+    Described("Red mug", ("kitchen/mugs",), price=900),
+    Described("Blue mug", ("kitchen/mugs",), price=950),
+    Described("Steel pan", ("kitchen/pans",), price=4_000),
+    Described("Garden chair", ("garden",), ("brand=oak",), 9_000),
+    Described("Garden table", ("garden",), ("brand=oak",), 9_100),
+    Described(),
+]
+
+
+def test_content_finds_what_is_described_alike():
+    """Promise: the nearest item shares most rare tokens; an item nobody describes has no row and is in none."""
+    found = dense(fit_content(features_of(DESCRIBED), np.zeros(6), ContentConfig()))
+    assert found.argmax(1)[:5].tolist() == [1, 0, 0, 4, 3] or found.argmax(1)[:5].tolist() == [1, 0, 1, 4, 3]
+    assert not found[5].any()
+    assert not found[:, 5].any()
+    assert found.max() <= 1 + 1e-6
+    cosines = (features_of(DESCRIBED) @ features_of(DESCRIBED).T).toarray()
+    np.fill_diagonal(cosines, 0)
+    np.testing.assert_allclose(found, cosines, atol=1e-6)
+
+
+def test_content_gives_way_as_evidence_grows():
+    """Promise: a pair counts wholly while one of both is new, and falls to the floor when both are well known."""
+    config = ContentConfig(half_known_events=5, floor=0.25)
+    features = features_of(DESCRIBED)
+    fresh, one_known, half, known = (
+        dense(fit_content(features, np.array([*events, 0, 0, 0, 0]), config))[0, 1]
+        for events in ((0.0, 0.0), (1e9, 0.0), (5.0, 5.0), (1e9, 1e9))
+    )
+    assert one_known == pytest.approx(fresh)
+    assert half == pytest.approx(fresh * (1 - 0.75 * 0.25))
+    assert known == pytest.approx(fresh * 0.25, rel=1e-4)

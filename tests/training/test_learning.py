@@ -65,7 +65,7 @@ def test_a_clone_of_popularity_does_not_pass(data):
     row = np.tile(popularity, n).astype(np.float32)
     rows = SparseRows(np.arange(0, n * n + 1, n), np.tile(np.arange(n, dtype=np.int32), n), row)
     fitted = fitter.fit(Parameters())
-    clone = Fitted({"neighbours": rows}, fitted.serving, n, "clone")
+    clone = Fitted({"neighbours": rows}, fitted.serving, n, "clone", fitted.priors)
     failed = {
         check.name
         for check in gate(clone, compare(clone.recommender(), popularity, measured, seed=1), coverage_min=0)
@@ -89,6 +89,7 @@ def test_the_choice_ends_at_its_limits(data):
     assert select_parameters(fitter, measured, candidates_max=3, deadline_s=1e9, clock=lambda: 0.0).candidates == 3
     late = select_parameters(fitter, measured, candidates_max=24, deadline_s=0.0, clock=lambda: 1.0)
     assert (late.candidates, late.complete, late.parameters) == (1, False, Parameters())
+    assert [trial.parameters for trial in late.trials] == [Parameters()]
 
 
 def test_learning_repeats_by_seed(data, quick_settings):

@@ -66,7 +66,8 @@ def evaluate(
     test_file: Annotated[Path | None, typer.Option("--test", help="What is to be found, in the same form.")] = None,
     items_file: Annotated[Path | None, typer.Option("--items", help="Items that nobody may have had.")] = None,
     one_file: Annotated[Path | None, typer.Option("--file", help="One file, split by --split.")] = None,
-    split: Annotated[str, typer.Option("--split", help="leave-one-out or last-N-percent.")] = "last-10-percent",
+    split: Annotated[str, typer.Option("--split", help="See docs/reference/cli.md for the rules.")] = "last-10-percent",
+    cases: Annotated[str, typer.Option("--cases", help="users, next or next-strict: who is asked about.")] = "users",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +75,8 @@ def evaluate(
     if train_file or test_file or one_file or items_file:
         if bool(train_file) != bool(test_file) or bool(train_file) == bool(one_file):
             raise typer.BadParameter("give --train and --test, or --file with --split")
-        _evaluate_files(train_file or one_file, test_file, items_file, split, time_limit=time_limit, as_json=as_json)
+        files = (train_file or one_file, test_file, items_file)
+        _evaluate_files(files, split, cases=cases, time_limit=time_limit, as_json=as_json)
         return
     from evershelf.training.pipeline import evaluate as run
 
@@ -91,19 +93,33 @@ def evaluate(
 
 
 def _evaluate_files(
-    known: Path | None, test: Path | None, items: Path | None, split: str, *, time_limit: float | None, as_json: bool
+    files: tuple[Path | None, Path | None, Path | None],
+    split: str,
+    *,
+    cases: str,
+    time_limit: float | None,
+    as_json: bool,
 ) -> None:
     from evershelf.training.files import read_tables
-    from evershelf.training.offline import evaluate_offline, given_split, split_by_rule
+    from evershelf.training.offline import evaluate_offline
+    from evershelf.training.protocols import Asking, Protocol
 
+    if cases not in {str(kind) for kind in Asking}:
+        raise typer.BadParameter(f"{cases!r} is none of {', '.join(Asking)}", param_hint="--cases")
+    known, test, items = files
     assert known is not None
     tables = read_tables(known, test, items)
-    protocol = given_split(tables) if test else split_by_rule(tables, split)
-    measured = evaluate_offline(protocol, time_limit_s=time_limit or _settings(None, None).training_time_limit_s)
+    if test:
+        protocol = Protocol.given(tables, asking=Asking(cases))
+    else:
+        protocol = Protocol.split(tables, split, asking=Asking(cases))
+    limit_s = time_limit or _settings(None, None).training_time_limit_s
+    measured = evaluate_offline(protocol, time_limit_s=limit_s, features=tables.features)
     if as_json:
         print_json(measured.figures)
     else:
-        print_table("Test", ("figure", "value"), [(name, f"{value:.4f}") for name, value in measured.figures.items()])
+        flat = [(name, f"{value:.4f}") for name, value in measured.figures.items() if isinstance(value, float | int)]
+        print_table("Test", ("figure", "value"), flat)
         print_line(f"recipe: {measured.selection.parameters}")
 
 

@@ -15,8 +15,8 @@ from evershelf.models.interactions import Interactions, decay
 from evershelf.models.pruning import WEIGHTS_PER_ROW, strongest, strongest_of_dense
 from evershelf.models.sparse_rows import Float32s, Float64s, SparseRows
 
-# Two dense float32 matrices of this side are 0.5 GB, and inverting one takes about half a minute on two cores.
-ITEMS_MAX = 8_000
+# Two dense float32 matrices of this side are 0.2 GB; beyond it local EASE is as good and quicker.
+ITEMS_MAX = 5_000
 _BLOCK_ROWS = 512
 
 

@@ -41,12 +41,9 @@ def fit_item_knn(
     for first in range(0, interactions.item_count, _ROWS_PER_PORTION):
         block = sparse.coo_array(by_item[first : first + _ROWS_PER_PORTION] @ weighted)
         owners, columns = block.coords[0] + first, block.coords[1]
-        values = np.where(owners == columns, 0.0, block.data / (norms[owners] * norms[columns] + config.shrinkage))
-        portions.append(
-            strongest_of(
-                sparse.csr_array((values, (owners - first, columns)), shape=block.shape), config.weights_per_row
-            )
-        )
+        values = block.data / (norms[owners] * norms[columns] + config.shrinkage)
+        shifted = sparse.csr_array((values, (owners - first, columns)), shape=block.shape)
+        portions.append(strongest_of(shifted, config.weights_per_row, first_row=first))
     lengths = np.concatenate([portion.lengths() for portion in portions])
     return SparseRows(
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),

@@ -6,15 +6,13 @@ with j most, by co-occurrence / sqrt(popularity); with all items as neighbours b
 of its own, so portions of items are solved on all cores: the compiled functions below release the interpreter lock.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from scipy import sparse
 
+from evershelf.models.compiled import on_all_cores
 from evershelf.models.interactions import Interactions, decay
 from evershelf.models.local_ease_kernels import count, fill, solve
 from evershelf.models.pruning import WEIGHTS_PER_ROW, strongest_of
@@ -24,7 +22,6 @@ from evershelf.models.sparse_rows import Float32s, Float64s, Int32s, Int64s, Spa
 CELLS_MAX = 200_000_000
 # A history longer than this belongs to a robot or a warehouse; only its newest part is paired.
 HISTORY_MAX = 1_000
-_ITEMS_PER_PORTION = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def fit_local_ease(
     # Column by column: who helps to predict an item, and how much.
     owners, weights = np.zeros((items, width), np.int32), np.zeros((items, width), np.float32)
     matrix = (gram.starts, gram.columns, gram.values, gram.diagonal)
-    _on_all_cores(partial(solve, matrix=matrix, ridge=ridge, out=(owners, weights)), items)
+    on_all_cores(partial(solve, matrix=matrix, ridge=ridge, out=(owners, weights)), items)
     columns = np.repeat(np.arange(items, dtype=np.int32), width)
     positive = weights.ravel() > 0
     found = sparse.csr_array(
@@ -99,21 +96,11 @@ def _gram(
     diagonal = np.asarray(weighted.multiply(weighted).sum(axis=0), np.float64)
     sides = (by_item.indptr, by_item.indices, by_item.data, weighted.indptr, weighted.indices, weighted.data)
     lengths = np.zeros(items, np.int64)
-    _on_all_cores(partial(count, sides=sides, lengths=lengths), items)
+    on_all_cores(partial(count, sides=sides, lengths=lengths), items)
     if lengths.sum() > cells_max:
         lengths = np.minimum(lengths, max(config.neighbours, cells_max // items))
     starts = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     gram = _Gram(starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32), diagonal)
     matrix = (gram.starts, gram.columns, gram.values, gram.diagonal)
-    _on_all_cores(partial(fill, sides=sides, matrix=matrix), items)
+    on_all_cores(partial(fill, sides=sides, matrix=matrix), items)
     return gram
-
-
-def _on_all_cores(work: Callable[..., None], items: int) -> None:
-    """Calls work(first=, last=) for portions of all items; each writes to places of its own, so order is no matter."""
-
-    def portion(first: int) -> None:
-        work(first=first, last=min(first + _ITEMS_PER_PORTION, items))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(portion, range(0, items, _ITEMS_PER_PORTION)))  # the list raises what a portion raised

@@ -8,9 +8,14 @@ from evershelf.models.sparse_rows import Float64s, Int64s, SparseRows
 WEIGHTS_PER_ROW = 100
 
 
-def strongest(owners: Int64s, columns: Int64s, values: Float64s, *, items: int, per_row: int) -> SparseRows:
-    """The `per_row` largest positive values of each row, largest first, the diagonal left out; ties stand by column."""
-    positive = (values > 0) & (owners != columns)
+def strongest(
+    owners: Int64s, columns: Int64s, values: Float64s, *, items: int, per_row: int, first_row: int = 0
+) -> SparseRows:
+    """The `per_row` largest positive values of each row, largest first, the diagonal left out; ties stand by column.
+
+    `first_row` is where the rows begin in the whole matrix, of which they are a portion.
+    """
+    positive = (values > 0) & (owners + first_row != columns)
     owners, columns, values = owners[positive], columns[positive], values[positive]
     order = np.lexsort((columns, -values, owners))
     owners = owners[order]
@@ -25,11 +30,13 @@ def strongest(owners: Int64s, columns: Int64s, values: Float64s, *, items: int, 
     )
 
 
-def strongest_of(matrix: sparse.csr_array[np.float64, tuple[int, int]], per_row: int) -> SparseRows:
+def strongest_of(
+    matrix: sparse.csr_array[np.float64, tuple[int, int]], per_row: int, *, first_row: int = 0
+) -> SparseRows:
     """The same, of a sparse matrix."""
     entries = matrix.tocoo()
     owners, columns = (axis.astype(np.int64) for axis in entries.coords)
-    return strongest(owners, columns, entries.data, items=matrix.shape[0], per_row=per_row)
+    return strongest(owners, columns, entries.data, items=matrix.shape[0], per_row=per_row, first_row=first_row)
 
 
 def strongest_of_dense(block: Float64s, first_row: int, per_row: int) -> tuple[Int64s, Int64s, Float64s]:

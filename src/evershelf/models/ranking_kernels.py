@@ -1,7 +1,7 @@
 """The compiled loops of serving: scatter the rows of a history, keep the best k in a heap, tell what each came from.
 
-Source of the selection: a bounded binary heap over (score, item), Williams, "Algorithm 232: Heapsort" (1964). A score
-is added up in one order, component by component and interaction by interaction, so that equal input gives equal bytes.
+A score is added up in one order, component by component and interaction by interaction, so that equal input gives equal
+bytes.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 
 from evershelf.contracts.inference import EVIDENCE_MAX
 from evershelf.models.compiled import compiled
+from evershelf.models.heap import keep, unload
 from evershelf.models.sparse_rows import Float32s, Float64s, Int32s, Int64s
 
 # A history, newest first: items, what each event is worth, and its age in days.
@@ -132,11 +133,7 @@ def _best(basis: Basis, hidden: Int64s, k: int, stack: Stack, scratch: Scratch) 
     for item in hidden:
         if 0 <= item < len(scores):
             scores[item] = 0.0
-    items, sums = np.empty(size, np.int32), np.empty(size, np.float64)
-    for place in range(size - 1, -1, -1):
-        items[place], sums[place] = best_items[0], best_scores[0]
-        _sink(best_scores, best_items, place, best_scores[place], best_items[place])
-    return items, sums
+    return unload(best_scores, best_items, size)
 
 
 @compiled
@@ -150,14 +147,14 @@ def _select(met: int, filled: bool, stack: Stack, scratch: Scratch, best: tuple[
         if scores[item] > 0.0:
             total = scores[item] * stack.trend[item] if len(stack.trend) else scores[item]
             total += stack.prior[item] if len(stack.prior) else 0.0
-            size = _keep(best_scores, best_items, size, total, item)
+            size = keep(best_scores, best_items, size, total, item)
     # Of items that the history says nothing about, only the k best by their prior can be among the best.
     alone = 0 if filled else len(best_items)
     for item in stack.prior_order:
         if alone == len(best_items):
             break
         if scores[item] == 0.0:
-            size = _keep(best_scores, best_items, size, stack.prior[item], item)
+            size = keep(best_scores, best_items, size, stack.prior[item], item)
             alone += 1
     return size
 
@@ -181,46 +178,6 @@ def _scatter(basis: Basis, stack: Stack, scratch: Scratch) -> int:
                         met += 1
                     scores[target] += value
     return met
-
-
-@compiled
-def _keep(scores: Float64s, items: Int32s, size: int, score: float, item: int) -> int:
-    """Puts the pair into the heap (the worst on top) if it belongs to the best; the new size."""
-    if size < len(scores):
-        place = size
-        while place > 0:
-            above = (place - 1) // 2
-            if not _worse(score, item, scores[above], items[above]):
-                break
-            scores[place], items[place] = scores[above], items[above]
-            place = above
-        scores[place], items[place] = score, item
-        return size + 1
-    if size and _worse(scores[0], items[0], score, item):
-        _sink(scores, items, size, score, item)
-    return size
-
-
-@compiled
-def _sink(scores: Float64s, items: Int32s, size: int, score: float, item: int) -> None:
-    """Puts the pair in the place of the worst of the first `size`."""
-    place = 0
-    while True:
-        below = 2 * place + 1
-        if below >= size:
-            break
-        if below + 1 < size and _worse(scores[below + 1], items[below + 1], scores[below], items[below]):
-            below += 1
-        if not _worse(scores[below], items[below], score, item):
-            break
-        scores[place], items[place] = scores[below], items[below]
-        place = below
-    scores[place], items[place] = score, item
-
-
-@compiled
-def _worse(score: float, item: int, other_score: float, other_item: int) -> bool:
-    return score < other_score or (score == other_score and item > other_item)
 
 
 @compiled

@@ -41,11 +41,11 @@ class Extraction:
                 timeout=self._timeout_s,
             )
 
-    async def item_ids(self) -> list[str]:
-        """The ids of all items that are not deleted, in order."""
+    async def items(self) -> AsyncIterator[Item]:
+        """All items that are not deleted, with what describes them and nothing else."""
         with translated():
-            # Sorted here: the order of ids must not hang on the database's collation.
-            return sorted([row["item_id"] async for row in self._connection.cursor(sql("training.items"))])
+            async for row in self._connection.cursor(sql("training.items"), prefetch=ITEMS_PER_FETCH):
+                yield Item.model_validate(dict(row))
 
     async def shelf(self) -> AsyncIterator[ShelfItem]:
         """All items that are neither deleted nor suppressed."""

@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import pyarrow as pa
 from pyarrow import csv
 
 from evershelf.contracts.events import INTERACTIONS, EventType
+from evershelf.models.content import Features, features_of
 from evershelf.models.interactions import EVENT_CODES, EVENT_TYPES, SECONDS_PER_DAY, Interactions
 from evershelf.models.sparse_rows import Int64s
 from evershelf.storage.extract import extraction
+from evershelf.training.descriptions import described_items
 
 INTERACTION_TYPES: tuple[EventType, ...] = tuple(kind for kind in EVENT_TYPES if kind in INTERACTIONS)
 _BLOCK_BYTES = 8 * 2**20
@@ -37,6 +39,7 @@ class TrainingData:
     as_of: datetime
     unknown_item_events: int
     late_events: int
+    features: Features | None = None  # what the catalog says of the items
 
     @property
     def end_days(self) -> float:
@@ -54,6 +57,9 @@ class TrainingData:
             self.interactions.kinds,
         ):
             digest.update(array.tobytes())
+        if self.features is not None:
+            digest.update(self.features.indices.tobytes())
+            digest.update(self.features.data.tobytes())
         return digest.hexdigest()
 
 
@@ -63,8 +69,11 @@ async def extract(url: str, *, as_of: datetime, timeout_s: float) -> TrainingDat
         path = Path(folder) / "interactions.csv"
         async with extraction(url, timeout_s=timeout_s) as view:
             await view.copy_interactions(path, until=as_of, event_types=INTERACTION_TYPES)
-            item_ids = await view.item_ids()
-        return read_interactions(path, item_ids, as_of=as_of)
+            catalog = {item.item_id: next(described_items([item])) async for item in view.items()}
+        # In order of id: the database's collation must not decide.
+        item_ids = sorted(catalog)
+        data = read_interactions(path, item_ids, as_of=as_of)
+        return replace(data, features=features_of(catalog[item_id] for item_id in item_ids))
 
 
 def read_interactions(path: Path, item_ids: Sequence[str], *, as_of: datetime) -> TrainingData:

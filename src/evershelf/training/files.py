@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
 from evershelf.contracts.events import EventType
+from evershelf.models.content import Features
 from evershelf.models.interactions import EVENT_CODES, SECONDS_PER_DAY, Int8s, Interactions
 from evershelf.models.sparse_rows import Float64s, Int32s
+from evershelf.training.descriptions import described_by
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 DEFAULT_KIND = EventType.VIEW_ITEM
@@ -33,20 +35,23 @@ class Tables:
     train: Interactions
     test: Interactions
     dated: bool
+    features: Features | None = None
+    test_dated: bool = True
 
 
 def read_tables(train: Path, test: Path | None = None, items: Path | None = None) -> Tables:
     """The files as arrays; `items` adds items that nobody had. Raises FileRefusedError and OSError."""
     paths = [path for path in (train, test) if path is not None]
     tables = [_read(path, ("user", "item")) for path in paths]
-    catalog = [] if items is None else [_texts(_read(items, ("item",)), "item", items)]
+    described = None if items is None else _read(items, ("item",))
+    catalog = [] if items is None or described is None else [_texts(described, "item", items)]
     users = [_texts(table, "user", path) for table, path in zip(tables, paths, strict=True)]
     columns = [_texts(table, "item", path) for table, path in zip(tables, paths, strict=True)]
     user_ids, item_ids = _distinct(users), _distinct([*columns, *catalog])
     parts = []
     for table, path, user, item in zip(tables, paths, users, columns, strict=True):
         parts.append(
-            Interactions.ordered(
+            _in_order_of_rows(
                 _numbers(user, user_ids),
                 _numbers(item, item_ids),
                 _days(table, path),
@@ -56,7 +61,17 @@ def read_tables(train: Path, test: Path | None = None, items: Path | None = None
             )
         )
     known = parts[0]
-    return Tables(known, parts[1] if test else known.slice_of(0, 0), dated="time" in tables[0].column_names)
+    features = None if described is None else described_by(described, item_ids.to_pylist())
+    dated = ["time" in table.column_names for table in tables]
+    return Tables(known, parts[1] if test else known.slice_of(0, 0), dated[0], features, test_dated=all(dated))
+
+
+def _in_order_of_rows(
+    users: Int32s, items: Int32s, days: Float64s, kinds: Int8s, *, user_count: int, item_count: int
+) -> Interactions:
+    """By user and time; rows of one instant stay in the order of the file, which often is the true one."""
+    order = np.lexsort((np.arange(len(users)), days, users))
+    return Interactions(users[order], items[order], days[order], kinds[order], user_count, item_count)
 
 
 def _read(path: Path, required: tuple[str, ...]) -> pa.Table:

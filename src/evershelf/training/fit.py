@@ -1,6 +1,6 @@
 """Fits one model from one set of parameters: matrices, how to serve them, and the popularity it has to beat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,13 @@ import numpy as np
 from evershelf.contracts.events import INTERACTIONS, EventType
 from evershelf.contracts.manifest import ServingComponent, ServingConfig
 from evershelf.models.co_visitation import CoVisitationConfig, fit_co_visitation
+from evershelf.models.content import ContentConfig, Features, fit_content
 from evershelf.models.ease import ITEMS_MAX, EaseConfig, fit_ease
 from evershelf.models.interactions import EVENT_TYPES, Interactions
+from evershelf.models.local_ease import LocalEaseConfig, fit_local_ease
 from evershelf.models.popularity import fit_popularity
-from evershelf.models.recommender import ItemItemRecommender
-from evershelf.models.sparse_rows import Float64s, SparseRows
+from evershelf.models.recommender import ItemItemRecommender, Priors
+from evershelf.models.sparse_rows import Float32s, Float64s, SparseRows
 
 # What an interaction says about interest, relative to a look. Ratings carry no sign here: to rate is to have used.
 GRADED_WEIGHTS: dict[EventType, float] = {
@@ -29,6 +31,11 @@ FLAT_WEIGHTS: dict[EventType, float] = dict.fromkeys(sorted(INTERACTIONS), 1.0)
 NEIGHBOURS = "neighbours"
 CO_VISITATION = "co_visitation"
 
+CONTENT = "content"
+
+PRIOR_HALF_LIFE_DAYS = 14.0
+# So many events spread by all-time share keep the prior sensible where nothing happened lately.
+PRIOR_PSEUDO_EVENTS = 1_000.0
 TREND_HALF_LIFE_DAYS = 7.0
 TREND_BASE_HALF_LIFE_DAYS = 90.0
 TREND_PSEUDO_USERS = (1.0, 5.0)
@@ -51,6 +58,15 @@ class Parameters:
     history_half_life_events: float | None = None
     # What follows an item soon is told by the newest few interactions; None: as the rest of the history.
     co_visitation_half_life_events: float | None = None
+    # How many steps apart two items may be, and what each further step takes away.
+    co_visitation_window: int = 10
+    co_visitation_step_decay: float = 0.8
+    co_visitation_alpha: float = 0.3
+    co_visitation_source_alpha: float = 0.8
+    co_visitation_backward: float = 0.1
+    content_weight: float = 0.0
+    # What popularity adds, on the scale of one fresh look at an item's nearest neighbour.
+    prior_weight: float = 0.0
     graded_events: bool = True
 
     @property
@@ -67,20 +83,24 @@ class Fitted:
     serving: ServingConfig
     items: int
     neighbours: str  # the algorithm behind the component of that name
+    priors: Priors = field(default_factory=Priors)
 
     def recommender(self) -> ItemItemRecommender:
         """The model as inference would serve it."""
-        return ItemItemRecommender(self.rows, self.serving, self.items)
+        return ItemItemRecommender(self.rows, self.serving, self.items, self.priors)
 
 
 class Fitter:
     """Fits on one window; remembers matrices, since most candidates differ only in how they serve."""
 
-    def __init__(self, interactions: Interactions, *, now_days: float) -> None:
+    def __init__(self, interactions: Interactions, *, now_days: float, features: Features | None = None) -> None:
+        """`features` describe the same items; without them there is no content component."""
         self.interactions = interactions
+        self.has_content = features is not None and features.nnz > 0
+        self._features = features
         self._now_days = now_days
         self._matrices: dict[tuple[Any, ...], SparseRows] = {}  # Any: a key is whatever a matrix depends on
-        self._trends: dict[float, Float64s] = {}
+        self._popularities: dict[float | None, Float64s] = {}
 
     def fit(self, parameters: Parameters) -> Fitted:
         """The model of these parameters; the same parameters give the same bytes."""
@@ -89,23 +109,19 @@ class Fitter:
             rows[NEIGHBOURS] = self._neighbours(parameters)
         if parameters.co_visitation_weight > 0:
             rows[CO_VISITATION] = self._co_visitation(parameters)
-        weights = {NEIGHBOURS: parameters.neighbours_weight, CO_VISITATION: parameters.co_visitation_weight}
-        half_lives_events = {
-            NEIGHBOURS: parameters.history_half_life_events,
-            CO_VISITATION: parameters.co_visitation_half_life_events or parameters.history_half_life_events,
-        }
-        components = tuple(
-            ServingComponent(
-                name=name,
-                weight=weights[name],
-                half_life_events=half_lives_events[name],
-                half_life_days=parameters.history_half_life_days,
-            )
-            for name in rows
+        if parameters.content_weight > 0 and self.has_content:
+            rows[CONTENT] = self._content()
+        serving = ServingConfig(
+            components=tuple(_component(name, parameters) for name in rows),
+            event_weights=parameters.event_weights,
+            prior_weight=parameters.prior_weight,
+            trend=parameters.trend > 0,
         )
-        serving = ServingConfig(components=components, event_weights=parameters.event_weights)
-        trended = {name: self._trended(matrix, parameters.trend) for name, matrix in rows.items()}
-        return Fitted(trended, serving, self.interactions.item_count, self.neighbours_algorithm)
+        priors = Priors(
+            np.asarray(self.prior(), np.float32) if parameters.prior_weight > 0 else None,
+            self._trend(parameters.trend) if parameters.trend > 0 else None,
+        )
+        return Fitted(rows, serving, self.interactions.item_count, self.neighbours_algorithm, priors)
 
     @property
     def neighbours_algorithm(self) -> str:
@@ -114,12 +130,14 @@ class Fitter:
 
     def popularity(self, half_life_days: float | None) -> Float64s:
         """float64[items]: the baseline, by distinct users with old interest fading."""
-        return fit_popularity(
-            self.interactions,
-            now_days=self._now_days,
-            half_life_days=half_life_days,
-            kind_weights=learning_weights(self.interactions, FLAT_WEIGHTS),
-        )
+        if half_life_days not in self._popularities:
+            self._popularities[half_life_days] = fit_popularity(
+                self.interactions,
+                now_days=self._now_days,
+                half_life_days=half_life_days,
+                kind_weights=learning_weights(self.interactions, FLAT_WEIGHTS),
+            )
+        return self._popularities[half_life_days]
 
     def _neighbours(self, parameters: Parameters) -> SparseRows:
         half_life, graded = parameters.training_half_life_days, parameters.graded_events
@@ -138,30 +156,63 @@ class Fitter:
         return self._matrices[key]
 
     def _co_visitation(self, parameters: Parameters) -> SparseRows:
-        key = (CO_VISITATION, parameters.training_half_life_days, parameters.graded_events)
+        config = CoVisitationConfig(
+            half_life_days=parameters.training_half_life_days,
+            window=parameters.co_visitation_window,
+            step_decay=parameters.co_visitation_step_decay,
+            alpha=parameters.co_visitation_alpha,
+            source_alpha=parameters.co_visitation_source_alpha,
+            backward=parameters.co_visitation_backward,
+        )
+        key = (config, parameters.graded_events)
         if key not in self._matrices:
-            config = CoVisitationConfig(half_life_days=parameters.training_half_life_days)
             worth = learning_weights(self.interactions, parameters.event_weights)
             rows = fit_co_visitation(self.interactions, config, now_days=self._now_days, kind_weights=worth)
             self._matrices[key] = _of_unit_strength(rows)
         return self._matrices[key]
 
-    def _trended(self, rows: SparseRows, trend: float) -> SparseRows:
-        if trend not in self._trends:
-            recent = self.popularity(TREND_HALF_LIFE_DAYS) + TREND_PSEUDO_USERS[0]
-            usual = self.popularity(TREND_BASE_HALF_LIFE_DAYS) + TREND_PSEUDO_USERS[1]
-            growth = (recent / recent.sum()) / (usual / usual.sum())
-            self._trends[trend] = np.clip(growth**trend, *TREND_RANGE)
-        factors = self._trends[trend][rows.indices].astype(np.float32)
-        return SparseRows(rows.indptr, rows.indices, rows.weights * factors)
+    def _content(self) -> SparseRows:
+        assert self._features is not None, "asked only where there are features"
+        if (CONTENT,) not in self._matrices:
+            events = np.bincount(self.interactions.items, minlength=self.interactions.item_count).astype(np.float64)
+            self._matrices[(CONTENT,)] = _of_unit_strength(fit_content(self._features, events, ContentConfig()))
+        return self._matrices[(CONTENT,)]
+
+    def prior(self) -> Float64s:
+        """Recent popularity on a cushion of all-time popularity; the most popular item has 1."""
+        lasting = self.popularity(None)
+        cushioned = self.popularity(PRIOR_HALF_LIFE_DAYS) + PRIOR_PSEUDO_EVENTS * lasting / max(lasting.sum(), 1.0)
+        return np.asarray(cushioned / max(cushioned.max(initial=0.0), 1e-9), np.float64)
+
+    def _trend(self, power: float) -> Float32s:
+        """How an item's share of the users has grown of late, to that power."""
+        recent = self.popularity(TREND_HALF_LIFE_DAYS) + TREND_PSEUDO_USERS[0]
+        usual = self.popularity(TREND_BASE_HALF_LIFE_DAYS) + TREND_PSEUDO_USERS[1]
+        growth = (recent / recent.sum()) / (usual / usual.sum())
+        return np.asarray(np.clip(growth**power, *TREND_RANGE), np.float32)
+
+
+def _component(name: str, parameters: Parameters) -> ServingComponent:
+    """How much a matrix says, and how soon the history fades for it."""
+    weight, half_life_events = {
+        NEIGHBOURS: (parameters.neighbours_weight, parameters.history_half_life_events),
+        CO_VISITATION: (
+            parameters.co_visitation_weight,
+            parameters.co_visitation_half_life_events or parameters.history_half_life_events,
+        ),
+        CONTENT: (parameters.content_weight, parameters.history_half_life_events),
+    }[name]
+    return ServingComponent(
+        name=name,
+        weight=weight,
+        half_life_events=half_life_events,
+        half_life_days=parameters.history_half_life_days,
+    )
 
 
 def _fit_local_ease(
     interactions: Interactions, ease: EaseConfig, *, now_days: float, kind_weights: Float64s
 ) -> SparseRows:
-    # numba is loaded only where it is used: it takes a second, and most shops are small.
-    from evershelf.models.local_ease import LocalEaseConfig, fit_local_ease  # noqa: PLC0415
-
     config = LocalEaseConfig(
         regularisation=ease.regularisation,
         user_damping=ease.user_damping,

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from evershelf import __version__
 from evershelf.contracts.manifest import ITEMS_NAME, MODEL_NAME, DataWindow, GateCheck, ModelManifest
 from evershelf.models.interactions import SECONDS_PER_DAY
+from evershelf.models.recommender import PRIOR, TREND
 from evershelf.models.sparse_rows import Float64s
 from evershelf.registry.artifact import describe
 from evershelf.training.extract import TrainingData
@@ -38,6 +39,9 @@ def write_files(folder: Path, fitted: Fitted, popularity: Float64s, item_ids: tu
     tensors: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
         POPULARITY: np.ascontiguousarray(popularity, np.float32)
     }
+    for name, array in ((PRIOR, fitted.priors.prior), (TREND, fitted.priors.trend)):
+        if array is not None:
+            tensors[name] = np.ascontiguousarray(array, np.float32)
     for name, rows in fitted.rows.items():
         tensors |= {tensor: np.ascontiguousarray(array) for tensor, array in rows.tensors(name).items()}
     save_file(tensors, folder / MODEL_NAME)
@@ -53,7 +57,7 @@ def manifest_of(folder: Path, fitted: Fitted, data: TrainingData, provenance: Pr
         created_at=provenance.created_at,
         code_version=__version__,
         seed=provenance.seed,
-        algorithm=f"item-item: {fitted.neighbours} and co-visitation",
+        algorithm=f"item-item: {', '.join(fitted.rows)} ({fitted.neighbours})",
         parameters={
             **asdict(provenance.parameters),
             "popularity_half_life_days": provenance.popularity_half_life_days,

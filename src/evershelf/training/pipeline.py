@@ -4,16 +4,18 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from evershelf.contracts.manifest import GateCheck, ModelManifest
+from evershelf.models.content import Features
 from evershelf.models.sparse_rows import Float64s
 from evershelf.registry.aliases import CHAMPION
 from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry, promote
+from evershelf.training.confidence import Confidence, learn_confidence
 from evershelf.training.duel import Duel, fight
 from evershelf.training.evaluate import Case, Comparison, cases, compare
 from evershelf.training.examination import examine_packaged, surroundings_of
@@ -130,15 +132,18 @@ def learn(
     deadline_s = time.monotonic() + settings.training_time_limit_s
     split = split_by_time(data.interactions, test_days=settings.training_test_days)
     on_step(Step.SELECT)
-    selection, half_life_days = choose(split, settings, deadline_s=deadline_s)
+    selection, half_life_days, confidence = choose(split, settings, deadline_s=deadline_s, features=data.features)
     on_step(Step.MEASURE)
-    tested, comparison = measure(split, selection.parameters, half_life_days, settings)
+    tested, comparison = measure(split, selection.parameters, half_life_days, settings, features=data.features)
     measured = cases_of(split, settings)
-    duel = None if champion is None else defend(champion, split, tested, measured, seed=settings.training_seed)
+    duel = None
+    if champion is not None:
+        duel = defend(champion, split, tested, measured, seed=settings.training_seed, features=data.features)
     on_step(Step.FIT)
-    final = Fitter(data.interactions, now_days=data.end_days)
+    final = Fitter(data.interactions, now_days=data.end_days, features=data.features)
+    fitted = final.fit(selection.parameters)
     return Trained(
-        final.fit(selection.parameters),
+        replace(fitted, serving=confidence.put_into(fitted.serving)),
         final.popularity(half_life_days),
         half_life_days,
         selection,
@@ -158,16 +163,26 @@ def learn(
     )
 
 
-def defend(champion: ModelManifest, split: Split, tested: Fitted, measured: list[Case], *, seed: int) -> Duel:
+def defend(
+    champion: ModelManifest,
+    split: Split,
+    tested: Fitted,
+    measured: list[Case],
+    *,
+    seed: int,
+    features: Features | None = None,
+) -> Duel:
     """The champion's recipe, fitted on what came before the test window, against the new one in it."""
     parameters, _ = recipe_of(champion)
-    theirs = Fitter(split.before_test, now_days=split.test_since_days).fit(parameters)
+    theirs = Fitter(split.before_test, now_days=split.test_since_days, features=features).fit(parameters)
     return fight(champion.version, theirs.recommender(), tested.recommender(), measured, seed=seed)
 
 
-def choose(split: Split, settings: TrainingSettings, *, deadline_s: float) -> tuple[Selection, float | None]:
-    """The best parameters and the best half-life of popularity, both by the tuning window only."""
-    fitter = Fitter(split.train, now_days=split.tune_since_days)
+def choose(
+    split: Split, settings: TrainingSettings, *, deadline_s: float, features: Features | None = None
+) -> tuple[Selection, float | None, Confidence]:
+    """The best parameters, the best half-life of popularity and the confidence, all by the tuning window only."""
+    fitter = Fitter(split.train, now_days=split.tune_since_days, features=features)
     measured: list[Case] = cases(
         split.train,
         split.tune,
@@ -176,16 +191,27 @@ def choose(split: Split, settings: TrainingSettings, *, deadline_s: float) -> tu
         seed=settings.training_seed,
     )
     selection = select_parameters(
-        fitter, measured, candidates_max=settings.training_candidates_max, deadline_s=deadline_s
+        fitter,
+        measured,
+        candidates_max=settings.training_candidates_max,
+        deadline_s=deadline_s,
+        seed=settings.training_seed,
     )
-    return selection, select_popularity(fitter, measured)
+    half_life_days = select_popularity(fitter, measured)
+    chosen = fitter.fit(selection.parameters).recommender()
+    return selection, half_life_days, learn_confidence(chosen, fitter.popularity(half_life_days), measured)
 
 
 def measure(
-    split: Split, parameters: Parameters, half_life_days: float | None, settings: TrainingSettings
+    split: Split,
+    parameters: Parameters,
+    half_life_days: float | None,
+    settings: TrainingSettings,
+    *,
+    features: Features | None = None,
 ) -> tuple[Fitted, Comparison]:
     """The recipe, fitted on what came before the test window and compared with popularity in it."""
-    fitter = Fitter(split.before_test, now_days=split.test_since_days)
+    fitter = Fitter(split.before_test, now_days=split.test_since_days, features=features)
     fitted = fitter.fit(parameters)
     popularity = fitter.popularity(half_life_days)
     measured = cases_of(split, settings)
@@ -256,10 +282,10 @@ def evaluate(
     on_step(Step.SELECT)
     if champion is None:
         deadline_s = time.monotonic() + settings.training_time_limit_s
-        selection, half_life_days = choose(split, settings, deadline_s=deadline_s)
+        selection, half_life_days, _ = choose(split, settings, deadline_s=deadline_s, features=data.features)
         parameters = selection.parameters
     else:
         parameters, half_life_days = recipe_of(registry.manifest("models", champion.version))
     on_step(Step.MEASURE)
-    _, comparison = measure(split, parameters, half_life_days, settings)
+    _, comparison = measure(split, parameters, half_life_days, settings, features=data.features)
     return comparison, champion.version if champion else None

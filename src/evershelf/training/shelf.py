@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from evershelf.models.content import Described, Features, features_of
 from evershelf.models.popularity import category_prefixes
 from evershelf.models.sparse_rows import Float64s, Int64s
 from evershelf.storage.extract import ShelfItem
+from evershelf.training.descriptions import described_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,12 @@ class Shelf:
     born_s: Float64s
     categories: tuple[str, ...]
     item_categories: tuple[tuple[int, ...], ...]
+    features: Features
 
 
 async def collect(items: AsyncIterator[ShelfItem]) -> Shelf:
     """Reads all items once, keeping only their encoded form."""
-    rows: list[tuple[str, bytes, bool, int, float, tuple[str, ...]]] = []
+    rows: list[tuple[str, bytes, bool, int, float, tuple[str, ...], Described]] = []
     async for entry in items:
         item = entry.item
         prefixes = (prefix for path in item.categories for prefix in category_prefixes(path))
@@ -37,6 +40,7 @@ async def collect(items: AsyncIterator[ShelfItem]) -> Shelf:
             int(item.expires_at.timestamp()) if item.expires_at else 0,
             (item.published_at or entry.created_at).timestamp(),
             tuple(dict.fromkeys((*item.categories, *prefixes))),
+            next(described_items([item])),
         ))  # fmt: skip
     rows.sort(key=lambda row: row[0])  # by code point: the database's collation must not decide
     categories = tuple(sorted({path for row in rows for path in row[5]}))
@@ -49,6 +53,7 @@ async def collect(items: AsyncIterator[ShelfItem]) -> Shelf:
         np.array([row[4] for row in rows], np.float64),
         categories,
         tuple(tuple(number_of[path] for path in row[5]) for row in rows),
+        features_of(row[6] for row in rows),
     )
 
 

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from evershelf import __version__
 from evershelf.contracts.manifest import ITEMS_NAME, MODEL_NAME, SNAPSHOT_NAME, SnapshotManifest
 from evershelf.models.co_visitation import CoVisitationConfig, fit_co_visitation
+from evershelf.models.content import ContentConfig, fit_content
 from evershelf.models.related import RELATED_PER_ITEM, blended_rows, first_known, translated_rows
 from evershelf.models.sparse_rows import Float64s, Int64s, InvalidModelError, SparseRows, rows_from_tensors
 from evershelf.registry.aliases import CHAMPION, CURRENT
@@ -37,10 +38,6 @@ CATEGORY_POPULAR_MAX = 200
 STATIC_MAX = 200
 SNAPSHOTS_KEPT = 10
 TIMEOUT_S = 600.0
-
-POPULAR_HALF_LIFE_DAYS = 14.0
-# So many events spread by all-time share keep the order sensible where nothing happened lately.
-PSEUDO_EVENTS = 1_000.0
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -73,7 +70,7 @@ def build(shelf: Shelf, data: TrainingData, model_rows: SparseRows | None, *, no
     """All arrays of the snapshot. `data` is over the shelf's items; `model_rows` too, where there is a champion."""
     fitter = Fitter(data.interactions, now_days=data.end_days)
     all_time = fitter.popularity(None)
-    current = fitter.popularity(POPULAR_HALF_LIFE_DAYS) + PSEUDO_EVENTS * all_time / max(all_time.sum(), 1.0)
+    current = fitter.prior()
     open_for_sale = offerable(shelf, now_s)
     # What cannot be offered now stands last, so that it is there should it come back before the next snapshot.
     scores = np.where(open_for_sale, current / max(current.max(initial=0.0), 1e-12), 0.0)
@@ -125,7 +122,9 @@ def _related_arrays(shelf: Shelf, data: TrainingData, model_rows: SparseRows | N
     worth = learning_weights(data.interactions, FLAT_WEIGHTS)
     config = CoVisitationConfig(weights_per_row=RELATED_PER_ITEM)
     followed = fit_co_visitation(data.interactions, config, now_days=data.end_days, kind_weights=worth)
-    sources = [followed, _same_category(shelf, members)]
+    events = np.bincount(data.interactions.items, minlength=len(shelf.item_ids)).astype(np.float64)
+    alike = fit_content(shelf.features, events, ContentConfig(weights_per_row=RELATED_PER_ITEM))
+    sources = [followed, alike, _same_category(shelf, members)]
     related = first_known([model_rows, *sources] if model_rows else sources)
     return {
         "related_indptr": related.indptr.astype(np.uint32),

@@ -11,7 +11,8 @@ FROM events
 WHERE occurred_at < $1 AND event_type = ANY ($2::text[])
 
 -- name: items
-SELECT item_id
+-- What training is told of an item: enough to find others that are described alike.
+SELECT item_id, title, categories, price, currency, tags, attributes
 FROM items
 WHERE NOT deleted
 
