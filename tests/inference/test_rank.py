@@ -153,6 +153,57 @@ async def test_a_budget_that_is_no_number_is_a_problem(running):
     assert refused(answer, 422, "invalid-request")
 
 
+async def test_a_query_whose_asker_is_gone_is_dropped_and_its_neighbours_are_ranked(running):
+    # Promise: each query of a request has its own deadline; the answers stay in order.
+    answer = await running.rank(query("mug"), query("mug"), query("mug"), **{"X-Query-Budgets-Ms": "2000,0,2000"})
+    rankings = RankReply.model_validate_json(answer.content).rankings
+    assert [bool(ranking.items) for ranking in rankings] == [True, False, True]
+    exposition = (await running.client.get("/metrics")).content
+    assert b"evershelf_inference_queries_total 2.0" in exposition
+    assert b"evershelf_inference_queries_dropped_total 1.0" in exposition
+
+
+@pytest.mark.parametrize("budgets", ["100", "100,100,100", "soon,100", ""])
+async def test_budgets_that_do_not_fit_the_queries_are_a_problem(running, budgets):
+    answer = await running.rank(query("mug"), query("mug"), **{"X-Query-Budgets-Ms": budgets})
+    assert refused(answer, 422, "invalid-request")
+
+
+async def test_evidence_is_left_out_when_the_caller_has_no_time_for_it(running):
+    # Promise: the same items and scores, without the reasons.
+    full = RankReply.model_validate_json((await running.rank(query("mug"))).content).rankings[0]
+    plain = RankReply.model_validate_json((await running.rank(query("mug"), **{"X-Evidence": "none"})).content)
+    assert any(item.evidence for item in full.items)
+    assert not any(item.evidence for item in plain.rankings[0].items)
+    assert [(item.item_id, item.score) for item in plain.rankings[0].items] == [
+        (item.item_id, item.score) for item in full.items
+    ]
+
+
+async def test_a_caller_that_hangs_up_ends_the_work(tmp_path):
+    # Promise: a long request stops within a slice of its caller's going.
+    publish_champion(tmp_path / "registry", "m1")
+    app = create_app(settings(tmp_path, inference_slice_ms=0.001))
+    sent: list[dict] = []
+    body = json.dumps({"queries": [query("mug")] * 64}).encode()
+    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    async with Running(app) as server:
+        await server.ready()
+        scope = {"type": "http", "method": "POST", "path": "/v1/rank", "headers": [], "query_string": b""}
+        await app(scope, receive, send)
+        exposition = (await server.client.get("/metrics")).text
+    assert sent == []
+    assert 'evershelf_inference_requests_total{outcome="caller_gone"} 1.0' in exposition
+    assert "evershelf_inference_queries_total 64.0" not in exposition
+
+
 async def test_a_body_that_trickles_past_the_budget_is_given_up(running):
     async def never_ending():
         yield b"{"

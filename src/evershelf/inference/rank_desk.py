@@ -6,23 +6,28 @@ long histories lets the others in between two queries once it has held the loop 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evershelf.contracts.inference import RankRequest
 from evershelf.contracts.problems import ProblemType
 from evershelf.inference.artifact_loader import LoadedModel
 from evershelf.inference.problems import PROBLEM_MEDIA_TYPE, REFUSALS, RankRefused, problem_bytes
-from evershelf.inference.ranking import rank, reply
+from evershelf.inference.ranking import NO_RANKING, rank, reply
 from evershelf.inference.settings import InferenceSettings
 from evershelf.inference.telemetry import Outcome, Telemetry
 
 RANK_PATH = "/v1/rank"
 DEADLINE_HEADER = b"x-request-deadline-ms"
 MODEL_HEADER = b"x-evershelf-model"
+# For each query of a request what is left of its own budget, in whole milliseconds, separated by commas.
+BUDGETS_HEADER = b"x-query-budgets-ms"
+# `none`: the caller has no time for the reasons.
+EVIDENCE_HEADER = b"x-evidence"
 DETAILS_MAX = 3
 
 
@@ -78,7 +83,8 @@ class RankDesk:
             await _send(send, 200, b"application/json", body)
 
     async def _answer(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        deadline_s = time.monotonic() + self._budget_s(headers)
+        began_s = time.monotonic()
+        deadline_s = began_s + self._budget_s(headers)
         # The cheap refusals come first: an overloaded server must not parse what it will not answer.
         if self._in_hand > self._settings.inference_concurrency_max:
             raise RankRefused(ProblemType.OVERLOADED, f"{self._settings.inference_concurrency_max} are in hand")
@@ -87,7 +93,10 @@ class RankDesk:
             raise RankRefused(ProblemType.NOT_READY, "no version was loaded yet")
         _check_budget(deadline_s)
         request = _parse(await self._body(headers, receive, deadline_s))
-        return await self._rank_all(model, request, deadline_s)
+        deadlines_s = _deadlines_s(headers, began_s, request, deadline_s)
+        work = _Work(model, request, deadlines_s, evidence=headers.get(EVIDENCE_HEADER) != b"none")
+        rankings = await self._rank_all(work, receive)
+        return reply(model, rankings)
 
     def _budget_s(self, headers: dict[bytes, bytes]) -> float:
         text = headers.get(DEADLINE_HEADER)
@@ -112,25 +121,62 @@ class RankDesk:
         except TimeoutError:
             raise RankRefused(ProblemType.DEADLINE_EXCEEDED, "the body did not come in time") from None
 
-    async def _rank_all(self, model: LoadedModel, request: RankRequest, deadline_s: float) -> bytes:
-        rankings = []
+    async def _rank_all(self, work: "_Work", receive: Receive) -> list[str]:
+        """A ranking for each query; an empty one where its asker no longer waits. Stops when the caller hangs up."""
+        rankings: list[str] = []
         slice_s = self._settings.inference_slice_ms / 1_000
         give_way_at_s = time.monotonic() + slice_s
-        for query in request.queries:
-            now_s = time.monotonic()
-            if now_s > give_way_at_s:
-                await asyncio.sleep(0)
-                give_way_at_s = time.monotonic() + slice_s
-            _check_budget(deadline_s)
-            rankings.append(rank(model, query))
-        self._telemetry.queries.inc(len(rankings))
-        return reply(model, rankings)
+        hang_up: asyncio.Task[Message] | None = None
+        try:
+            for query, deadline_s in zip(work.request.queries, work.deadlines_s, strict=True):
+                if time.monotonic() > give_way_at_s:
+                    hang_up = hang_up or asyncio.ensure_future(_next(receive))
+                    await asyncio.sleep(0)
+                    if hang_up.done():  # after a whole body nothing else can come
+                        raise CallerGone
+                    give_way_at_s = time.monotonic() + slice_s
+                in_time = time.monotonic() < deadline_s
+                rankings.append(rank(work.model, query, evidence=work.evidence) if in_time else NO_RANKING)
+                (self._telemetry.queries if in_time else self._telemetry.dropped).inc()
+        finally:
+            if hang_up is not None:
+                hang_up.cancel()
+        _check_budget(max(work.deadlines_s))
+        return rankings
 
     async def _refuse(self, send: Send, problem_type: ProblemType, detail: str) -> None:
         refused = REFUSALS[problem_type]
         self._telemetry.count(refused.outcome)
         body = problem_bytes(problem_type, status=refused.status, title=refused.title, detail=detail)
         await _send(send, refused.status, PROBLEM_MEDIA_TYPE.encode(), body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one request asks for: each query by its own deadline (monotonic seconds)."""
+
+    model: LoadedModel
+    request: RankRequest
+    deadlines_s: Sequence[float]
+    evidence: bool
+
+
+def _deadlines_s(headers: dict[bytes, bytes], began_s: float, request: RankRequest, deadline_s: float) -> list[float]:
+    """Each query's own deadline, where the caller names them; none is later than the whole request's."""
+    text, size = headers.get(BUDGETS_HEADER), len(request.queries)
+    if text is None:
+        return [deadline_s] * size
+    try:
+        budgets_ms = [int(each[:12]) for each in text.split(b",", size)]
+    except ValueError:
+        raise RankRefused(ProblemType.INVALID_REQUEST, "X-Query-Budgets-Ms is no list of whole numbers") from None
+    if len(budgets_ms) != size:
+        raise RankRefused(ProblemType.INVALID_REQUEST, "X-Query-Budgets-Ms needs one number a query")
+    return [min(began_s + budget_ms / 1_000, deadline_s) for budget_ms in budgets_ms]
+
+
+async def _next(receive: Receive) -> Message:
+    return await receive()
 
 
 def _check_budget(deadline_s: float) -> None:

@@ -34,6 +34,11 @@ class Telemetry:
         )
         self._outcomes = {outcome: requests.labels(outcome) for outcome in Outcome}
         self.queries = Counter("evershelf_inference_queries", "Histories ranked.", registry=self._registry)
+        self.dropped = Counter(
+            "evershelf_inference_queries_dropped",
+            "Histories not ranked, for their askers no longer waited.",
+            registry=self._registry,
+        )
         self.duration = Histogram(
             "evershelf_inference_request_duration_seconds",
             "From the head of a rank request to its answer.",
