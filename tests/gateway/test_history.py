@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from evershelf.contracts.events import Event, EventType
-from evershelf.gateway.history import ENTRIES_A_USER, HistoryCache, HistoryUnavailable
+from evershelf.gateway.history import ENTRIES_A_USER, STALE_AGES_MAX, HistoryCache, HistoryUnavailable
+from evershelf.gateway.history_reader import QUERIES_MAX, READS_MAX
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.storage.events import store_events
@@ -102,7 +103,14 @@ async def test_history_grows_old_and_erasure_is_seen(pool):
     await pool.execute("DELETE FROM events")
     now_s = 301.0
     assert not cache.complete("ann", None)
-    assert await cache.load("ann", None, within_ms=WITHIN_MS) == ()
+    assert items(await cache.load("ann", None, within_ms=0.0)) == ["a"]  # at once; the next answer knows better
+    await asyncio.wait([cache._reader.read(("ann", None))])
+    assert await cache.load("ann", None, within_ms=0.0) == ()
+    now_s = 301.0 + STALE_AGES_MAX * 300 + 1
+    cache.remember(event("c", 3))
+    with pytest.raises(HistoryUnavailable):  # too old to do, and no time to wait
+        await cache.load("ann", None, within_ms=0.0)
+    await cache.close()
     cache.remember(event("b", 2))
     cache.forget("ann", None)
     assert cache.cached("ann", None) == ()
@@ -114,11 +122,37 @@ async def test_concurrent_loads_share_one_query_and_survive_an_abandoned_waiter(
     cache = cache_on(pool)
     waiters = [asyncio.create_task(cache.load("ann", None, within_ms=WITHIN_MS)) for _ in range(20)]
     await asyncio.sleep(0)
-    assert len(cache._loading) == 1
+    assert len(cache._reader._queries) == 1
     waiters[0].cancel()
     answers = await asyncio.gather(*waiters[1:])
     assert all(items(answer) == ["a"] for answer in answers)
     assert waiters[0].cancelled()
+
+
+async def test_reads_that_come_while_queries_run_go_together(pool):
+    # Promise: many users at a time cost a few queries, and each gets its own history.
+    await store_events(pool, [event(f"i{n}", n, user_id=f"u{n}") for n in range(40)])
+    await store_events(pool, [event(f"s{n}", n, user_id=None, session_id=f"s{n}") for n in range(40)])
+    cache, queries = cache_on(pool), 0
+    waiters = [asyncio.create_task(cache.load(f"u{n}", f"s{n}", within_ms=WITHIN_MS)) for n in range(40)]
+    seen: set[object] = set()
+    while not all(waiter.done() for waiter in waiters):
+        seen |= cache._reader._queries
+        queries = max(queries, len(cache._reader._queries))
+        await asyncio.sleep(0)
+    assert all(set(items(waiter.result())) == {f"i{n}", f"s{n}"} for n, waiter in enumerate(waiters))
+    assert queries <= QUERIES_MAX
+    assert len(seen) <= 6
+
+
+async def test_too_many_reads_at_a_time_are_refused_at_once(pool):
+    # Promise: no queue grows without bound, and nobody waits in vain.
+    cache = cache_on(pool)
+    for n in range(READS_MAX):
+        cache._reader.read((f"u{n}", None))
+    with pytest.raises(HistoryUnavailable, match="already"):
+        await cache.load("ann", None, within_ms=WITHIN_MS)
+    await cache.close()
 
 
 async def test_trouble_is_told_and_what_is_cached_stays(pool):

@@ -18,7 +18,7 @@ from evershelf.storage.events import (
     store_events,
     write_events,
 )
-from evershelf.storage.history import read_history
+from evershelf.storage.history import read_histories
 from evershelf.storage.postgres import Pool, reading, transaction
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -103,7 +103,7 @@ async def test_no_events_are_no_work(pool: Pool):
 
 
 async def test_history_is_newest_first_and_holds_interactions_only(pool: Pool):
-    # Promise: impressions and removals are no history; a user's own and the anonymous part of the session are.
+    # Promise: impressions and removals are no history; each user's own and each session's are, in one query.
     def at(minute: int, **changes: object) -> Event:
         return event(item_id=f"i{minute}", occurred_at=NOON + timedelta(minutes=minute), **changes)
 
@@ -118,10 +118,12 @@ async def test_history_is_newest_first_and_holds_interactions_only(pool: Pool):
             at(60 * 24 * 3),
         ],
     )
-    assert [row.item_id for row in await read_history(pool, "u", "s", 10)] == ["i4320", "i4", "i3", "i1"]
-    assert [row.item_id for row in await read_history(pool, "u", None, 2)] == ["i4320", "i3"]
-    assert [row.item_id for row in await read_history(pool, None, "s", 10)] == ["i5", "i4", "i3"]
-    assert (await read_history(pool, "u", None, 2))[1].event_type is EventType.PURCHASE
+    histories = await read_histories(pool, ["u", "nobody"], ["s", "s"], 2)
+    found = {(each.user_id, each.session_id): each.interactions for each in histories}
+    assert [item_id for item_id, _, _ in found["u", None]] == ["i4320", "i3"]
+    assert [item_id for item_id, _, _ in found[None, "s"]] == ["i5", "i4"]
+    assert found["nobody", None] == ()
+    assert found["u", None][1] == ("i3", EventType.PURCHASE, (NOON + timedelta(minutes=3)).timestamp())
 
 
 async def test_two_senders_of_one_id_cannot_both_be_first(pool: Pool):

@@ -5,18 +5,19 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 from evershelf.contracts.events import INTERACTIONS, Event, EventType
 from evershelf.gateway.database import DatabaseLink
+from evershelf.gateway.history_reader import HistoryReader, Interactions, Key
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
-from evershelf.storage.errors import StorageError
-from evershelf.storage.history import read_history
 
 # Histories are short on average; this keeps memory in bounds where they are not: about 1 M entries, 150 MB by default.
 ENTRIES_A_USER = 20
-LOADS_MAX = 256
+# A history read this many maximum ages ago still does for an answer, while it is read anew.
+STALE_AGES_MAX = 12
 
 
 class HistoryUnavailable(Exception):  # noqa: N818 - named after the state, which is what callers decide on
@@ -33,7 +34,6 @@ class HistoryEntry:
 
 
 _Entries: TypeAlias = tuple[HistoryEntry, ...]
-_Key: TypeAlias = tuple[str | None, str | None]  # (user_id, None) or (None, session_id), as storage asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class HistoryCache:
         self._settings = settings
         self._database = database
         self._clock = clock or Clock()
-        self._histories: OrderedDict[_Key, _History] = OrderedDict()
+        self._histories: OrderedDict[Key, _History] = OrderedDict()
         self._entries = 0
-        self._loading: dict[_Key, asyncio.Task[HistoryUnavailable | None]] = {}
+        self._reader = HistoryReader(settings, database, self._clock, self._take_in)
 
     def __len__(self) -> int:
         """How many users and sessions are known."""
@@ -96,67 +96,48 @@ class HistoryCache:
         return all(self._is_complete(key) for key in _keys(user_id, session_id))
 
     async def load(self, user_id: str | None, session_id: str | None, *, within_ms: float) -> _Entries:
-        """As `cached`, after reading from PostgreSQL what is not complete. Raises HistoryUnavailable.
+        """As `cached`, after reading from PostgreSQL what was never read. Raises HistoryUnavailable.
 
-        All who wait for one user share one query, which goes on, and fills the cache, when they stop waiting.
+        What was read a while ago is good enough for this answer, and read anew for the next one. All who wait for one
+        user share one read, which goes on, and fills the cache, when they stop waiting.
         """
-        reads = [self._read_shared(key) for key in _keys(user_id, session_id) if not self._is_complete(key)]
-        if reads:
-            _, late = await asyncio.wait(reads, timeout=within_ms / 1_000)
-            if late:
-                raise HistoryUnavailable("not read in time")
-            for read in reads:
-                if (trouble := read.result()) is not None:
-                    raise trouble
+        asked = [(key, self._reader.read(key)) for key in _keys(user_id, session_id) if not self._is_complete(key)]
+        reads = [read for key, read in asked if read.done() or not self._is_usable(key)]
+        if any(not read.done() for read in reads):
+            if within_ms < self._reader.p50_ms:
+                raise HistoryUnavailable("there is less time than a read takes")
+            await asyncio.wait(reads, timeout=within_ms / 1_000)
+        for read in reads:
+            if (trouble := read.result() if read.done() else "not read in time") is not None:
+                raise HistoryUnavailable(trouble)
         return self.cached(user_id, session_id)
 
     async def close(self) -> None:
         """Ends the queries under way."""
-        reads = list(self._loading.values())
-        for read in reads:
-            read.cancel()
-        if reads:
-            await asyncio.wait(reads)
+        await self._reader.close()
 
-    def _read_shared(self, key: _Key) -> "asyncio.Task[HistoryUnavailable | None]":
-        if (read := self._loading.get(key)) is None:
-            if len(self._loading) >= LOADS_MAX:
-                raise HistoryUnavailable(f"{LOADS_MAX} histories are being read already")
-            read = self._loading[key] = asyncio.create_task(self._read(key))
-            read.add_done_callback(lambda _: self._loading.pop(key, None))
-        return read
-
-    async def _read(self, key: _Key) -> HistoryUnavailable | None:
-        """Reads one history into the cache. Trouble is returned, not raised: there may be nobody left to catch it."""
-        if (pool := self._database.pool) is None:
-            return HistoryUnavailable("the database is not connected")
-        asked_at_s = self._clock.monotonic_s()
-        try:
-            async with asyncio.timeout(self._settings.gateway_database_timeout_ms / 1_000):
-                rows = await read_history(pool, *key, self._settings.gateway_history_interactions_max)
-        except (StorageError, TimeoutError) as error:
-            return HistoryUnavailable(f"{type(error).__name__}: {error}")
-        read = tuple(HistoryEntry(row.item_id, row.event_type, row.occurred_at.timestamp()) for row in rows)
+    def _take_in(self, key: Key, interactions: Interactions, asked_at_s: float) -> None:
+        read = tuple(HistoryEntry(*interaction) for interaction in interactions)
         accepted = self._histories.get(key, _History()).accepted
         self._put(key, read, tuple(entry for entry in accepted if entry not in read), asked_at_s)
-        return None
 
-    def _is_complete(self, key: _Key) -> bool:
+    def _is_complete(self, key: Key) -> bool:
+        return self._age_s(key) <= self._settings.gateway_history_age_s_max
+
+    def _is_usable(self, key: Key) -> bool:
+        return self._age_s(key) <= STALE_AGES_MAX * self._settings.gateway_history_age_s_max
+
+    def _age_s(self, key: Key) -> float:
         known = self._histories.get(key)
-        age_s_max = self._settings.gateway_history_age_s_max
-        return (
-            known is not None
-            and known.read_at_s is not None
-            and self._clock.monotonic_s() - known.read_at_s <= age_s_max
-        )
+        return inf if known is None or known.read_at_s is None else self._clock.monotonic_s() - known.read_at_s
 
-    def _use(self, key: _Key) -> _History:
+    def _use(self, key: Key) -> _History:
         if (known := self._histories.get(key)) is None:
             return _History()
         self._histories.move_to_end(key)
         return known
 
-    def _put(self, key: _Key, rows: _Entries, accepted: _Entries, read_at_s: float | None) -> None:
+    def _put(self, key: Key, rows: _Entries, accepted: _Entries, read_at_s: float | None) -> None:
         known = _History(rows, accepted, self._newest(rows, accepted), read_at_s)
         if (before := self._histories.pop(key, None)) is not None:
             self._entries -= _weight(before)
@@ -174,8 +155,8 @@ class HistoryCache:
         return tuple(unique)[: self._settings.gateway_history_interactions_max]
 
 
-def _keys(user_id: str | None, session_id: str | None) -> list[_Key]:
-    keys: list[_Key] = [] if user_id is None else [(user_id, None)]
+def _keys(user_id: str | None, session_id: str | None) -> list[Key]:
+    keys: list[Key] = [] if user_id is None else [(user_id, None)]
     return keys if session_id is None else [*keys, (None, session_id)]
 
 
