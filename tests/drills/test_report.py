@@ -1,0 +1,57 @@
+"""A report says what was seen, and the README's table is written from it between two marks."""
+
+import json
+
+import pytest
+
+from evershelf.drills.assess import Broken
+from evershelf.drills.report import BEGIN, END, NoMarksError, Skipped, as_fields, markdown, readme, write
+from evershelf.drills.row import Component
+from evershelf.drills.run import Options, RowReport
+from tests.drills.observed import observed
+
+
+def report(*, passed: bool = True) -> RowReport:
+    phases = observed().phases
+    return RowReport(
+        "inference-dead", Component.INFERENCE, "`kill -9`", passed, [] if passed else [Broken("G2", "3 late")],
+        phases.before, phases.fault, phases.after, 0.2, 2.0, 2.0, 50, 0, 0, 1.5, 10**8,
+    )  # fmt: skip
+
+
+def fields(*, passed: bool = True) -> dict[str, object]:
+    return as_fields(Options(), [report(passed=passed)], [Skipped("spool-disk-full", "no root")], {})
+
+
+def test_a_report_is_the_same_after_its_file(tmp_path):
+    # Promise: JSON for programs, Markdown for people, both from the same fields.
+    told = fields()
+    as_json, as_text = write(told, tmp_path / "reports", "all")
+    assert json.loads(as_json.read_text()) == json.loads(json.dumps(told))
+    assert as_text.read_text() == markdown(json.loads(as_json.read_text()))
+
+
+def test_the_table_shows_what_callers_got():
+    # Promise: requests, what was wrong, sources and reasons with their shares, times.
+    (line,) = [line for line in markdown(fields()).splitlines() if line.startswith("| inference")]
+    assert "| 100 | 0 | 0 | `related` 100 % | `circuit_open` 98 %, `inference_unavailable` 2 % |" in line
+    assert line.endswith("| 0.2 s | 2.0 s |")
+
+
+def test_what_was_broken_or_skipped_is_said():
+    # Promise: a broken promise and a scenario that was left out stand in the report by name.
+    text = markdown(fields(passed=False))
+    assert "- `inference-dead`: G2: 3 late" in text
+    assert "- `spool-disk-full`: no root" in text
+    assert "None." in markdown(fields())
+
+
+def test_the_readme_gets_its_table_between_the_marks():
+    # Promise: what stands around the marks stays; writing twice changes nothing.
+    once = readme(fields(), f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n")
+    assert once.startswith("# Title\n")
+    assert once.endswith(f"{END}\n\nmore\n")
+    assert "old" not in once
+    assert readme(fields(), once) == once
+    with pytest.raises(NoMarksError):
+        readme(fields(), "no marks")
