@@ -33,7 +33,7 @@ class SnapshotHolder:
         self._keys = KeyRing(split_keys(settings.registry_public_keys))
         self._folder = settings.gateway_data_dir / "snapshots"
         self._refused: set[str] = set()
-        self._last_refusal = ""
+        self._last_refusal: tuple[str | None, str] | None = None
         self._following: asyncio.Task[None] | None = None
         self.current: Shelf = empty_shelf(clock.unix_s())
 
@@ -118,8 +118,8 @@ class SnapshotHolder:
         """Remembers what is unsound; what failed for want of disk or descriptors, or is gone, may be tried again."""
         if version is not None and isinstance(error, ArtifactRefused) and error.reason is not Refusal.MISSING:
             self._refused.add(version)
-        if str(error) != self._last_refusal:  # once per fact, not once per look
-            self._last_refusal = str(error)
+        if (version, str(error)) != self._last_refusal:  # once per fact, not once per look
+            self._last_refusal = version, str(error)
             self._telemetry.snapshot_refused()
             log.error("snapshot_refused", version=version, error=str(error))
 
