@@ -21,7 +21,7 @@ RETURN_99_S = 10.0
 GOODPUT_KEPT = 0.95
 MODEL_KEPT = 0.9
 RETRIES_SHARE_MAX = 0.1
-PROBE_GAP_S_MIN = 0.5
+PROBE_GAP_S_MIN = 0.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,18 @@
 """What can happen to the inference process itself; the proxy has what happens on its way, the stub what it says."""
 
-import os
+import asyncio
 import resource
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 from evershelf.drills.injection import Injection, Witness, repeated, sure
 from evershelf.drills.rig import INFERENCE, Rig
 
 CRASH_EVERY_S = 2.0
 BLOCKED_S = 2.0
+MEMORY_BYTES = 64 * 2**20  # Python starts in it; numpy does not
+RESTART_S = 0.5
 
 
 @asynccontextmanager
@@ -67,15 +68,33 @@ def crash_loop() -> Injection:
 
 @asynccontextmanager
 async def out_of_memory(rig: Rig) -> AsyncIterator[Witness]:
-    """Its address space may not grow by a byte; it is replaced to heal, as an orchestrator would."""
-    pid = rig.processes[INFERENCE].pid
-    assert pid is not None
-    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
-    with suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_AS, (_size_bytes(pid), hard))
+    """It is started again where there is too little memory for it, again and again; felt if it could not start."""
+    failures = 0
+
+    def starve() -> None:
+        nonlocal failures
+        failures += 1
+        rig.processes[INFERENCE].start()
+        pid = rig.processes[INFERENCE].pid
+        if pid is not None:
+            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+    async def keep_starting() -> None:
+        while True:
+            if not rig.is_running(INFERENCE):
+                starve()
+            await asyncio.sleep(RESTART_S)
+
+    async def felt() -> bool:
+        return failures > 1
+
+    rig.kill(INFERENCE)
+    task = asyncio.create_task(keep_starting())
     try:
-        yield sure
+        yield felt
     finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         rig.kill(INFERENCE)
         rig.start_inference()
 
@@ -92,9 +111,3 @@ async def without_descriptors(rig: Rig) -> AsyncIterator[Witness]:
         yield sure
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-
-
-def _size_bytes(pid: int) -> int:
-    """The address space of a process as it is now."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    return pages * os.sysconf("SC_PAGE_SIZE")

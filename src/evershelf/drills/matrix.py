@@ -18,6 +18,7 @@ INVALID = frozenset({Reason.INFERENCE_INVALID})
 OPEN = frozenset({Reason.CIRCUIT_OPEN})
 UNREAD = frozenset({Reason.HISTORY_UNAVAILABLE})
 MEGABIT_BYTES_PER_S = 125_000.0
+MID_BODY = 180  # beyond the head of a reply, before the end of the shortest, which is a probe's
 PAIRED = (Component.INFERENCE, Component.POSTGRES, Component.SNAPSHOT)
 # One row of each kind of trouble: dead, silent, slow, lying, read-only, damaged. All pairs of all rows: `--pairs all`.
 REPRESENTATIVES = (
@@ -69,10 +70,10 @@ def _inference() -> Iterator[Row]:
     yield row("reset", "every connection is reset", link(ending=Ending.RESET), dropped)
     yield row("frozen", "SIGSTOP", inference_faults.frozen, late)
     yield row("black-hole", "black hole, new connections and old ones", link(black_hole=True), late)
-    yield row("stalled-body", "silent in the middle of a body", link(ending=Ending.STALL, at_byte=300), late)
-    yield row("cut-body", "closed in the middle of a body", link(ending=Ending.CUT, at_byte=300),
+    yield row("stalled-body", "silent in the middle of a body", link(ending=Ending.STALL, at_byte=MID_BODY), late)
+    yield row("cut-body", "closed in the middle of a body", link(ending=Ending.CUT, at_byte=MID_BODY),
               Reason.INFERENCE_INVALID, dropped)  # fmt: skip
-    yield row("half-closed", "half-closed in the middle of a body", link(ending=Ending.HALF_CLOSE, at_byte=300),
+    yield row("half-closed", "half-closed in the middle of a body", link(ending=Ending.HALF_CLOSE, at_byte=MID_BODY),
               Reason.INFERENCE_INVALID, dropped, late)  # fmt: skip
     yield row("trickle-head", "1 byte in 80 ms, from the head on", link(trickle=Trickle.HEAD), late)
     yield row("trickle-body", "1 byte in 80 ms, from the body on", link(trickle=Trickle.BODY), late)
@@ -83,16 +84,16 @@ def _inference() -> Iterator[Row]:
     ):
         yield Row(f"inference-{name}", Component.INFERENCE, failure, on_link(INFERENCE, fault),
                   reasons=LATE | OPEN, model=ModelShare.SOME)  # fmt: skip
-    yield Row("inference-too-slow", Component.INFERENCE, "slow beyond every budget", link(delay_ms=400),
+    yield Row("inference-too-slow", Component.INFERENCE, "slow beyond every budget", link(delay_ms=2_500),
               reasons=LATE | OPEN, must_say=(LATE, OPEN), model=ModelShare.NONE, stop=Stop.FAILING)  # fmt: skip
     yield Row("inference-blocked", Component.INFERENCE, "event loop blocked for 2 s of every 3 s",
               inference_faults.blocked(), reasons=LATE | OPEN, must_say=(LATE,), model=ModelShare.SOME)  # fmt: skip
     yield Row("inference-crash-loop", Component.INFERENCE, "killed and started again every 2 s",
               inference_faults.crash_loop(), reasons=UNAVAILABLE | OPEN | LATE | frozenset({Reason.NO_MODEL}),
               must_say=(UNAVAILABLE | OPEN,), model=ModelShare.SOME)  # fmt: skip
-    yield Row("inference-out-of-memory", Component.INFERENCE, "may not grow by a byte",
-              inference_faults.out_of_memory, reasons=UNAVAILABLE | ERROR | INVALID | LATE | OPEN,
-              model=ModelShare.SOME)  # fmt: skip
+    yield Row("inference-out-of-memory", Component.INFERENCE, "started with too little memory, again and again",
+              inference_faults.out_of_memory, reasons=UNAVAILABLE | OPEN, must_say=(UNAVAILABLE, OPEN),
+              model=ModelShare.NONE, stop=Stop.DEAD)  # fmt: skip
     yield Row("inference-descriptors", Component.INFERENCE, "no descriptor left",
               inference_faults.without_descriptors,
               reasons=UNAVAILABLE | LATE | OPEN, model=ModelShare.SOME)  # fmt: skip
