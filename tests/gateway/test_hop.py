@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import uvloop
 
 from evershelf.gateway.hop import HEAD_BYTES_MAX, Address, HopInvalid, HopUnavailable, HttpHop
 from tests.gateway.gateway_world import unused_port
@@ -142,3 +143,13 @@ async def test_connections_are_kept_and_a_closed_one_is_not_asked_again(tmp_path
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ValueError, match="not an address"):
         Address.of(url)
+
+
+def test_it_asks_on_the_loop_that_the_gateway_runs_on():
+    # Promise: uvloop's transports are as good as asyncio's; to refuse them would leave all to the baseline.
+    async def ask_once() -> bytes:
+        async with hostile_inference(raw(OK)) as inference, hop_to(inference.port) as hop:
+            return (await asked(hop)).body
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(ask_once()) == b"hi"
