@@ -66,6 +66,7 @@ PLANTED: dict[str, tuple[str, Observed]] = {
     "load that comes back at once": ("G17", observed(calls=[*sound_calls(), *(call(117.5) for _ in range(100))])),
     "a door that is open": ("G26", observed(wrong_doors={"no key: 200": 1})),
     "answers that were not counted": ("G28", observed(counted_answers={"model personalized": 1.0})),
+    "a rig that was not well": ("drill", changed(said(Reason.CIRCUIT_OPEN), from_s=100, until_s=104)),
     "a fault that was not felt": ("drill", observed(felt=False)),
     "a fault that nobody told of": ("drill", observed(**BOTH_UNSAID)),
     "an outage where none should be noticed": ("matrix", observed(row=replace(SLOW_ROW, model=ModelShare.ALL))),

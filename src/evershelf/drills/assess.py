@@ -20,6 +20,7 @@ RETURN_90_S = 5.0
 RETURN_99_S = 10.0
 GOODPUT_KEPT = 0.95
 MODEL_KEPT = 0.9
+WELL_BEFORE_MIN = 0.5  # with less from the model before the fault, what it does to the model shows nothing
 RETRIES_SHARE_MAX = 0.1
 PROBE_GAP_S_MIN = 0.4
 
@@ -114,6 +115,8 @@ _Found = Iterator[tuple[str, str]]
 
 
 def _fired(seen: Observed) -> _Found:
+    if seen.phases.before.model_share < WELL_BEFORE_MIN:
+        yield "drill", f"all was not well before the fault: the model gave {seen.phases.before.model_share:.0%}"
     if not seen.felt:
         yield "drill", "the fault was not felt"
     told = set(seen.phases.fault.reasons)
