@@ -39,13 +39,16 @@ class DemoFailedError(Exception):
 
 
 @demo_app.callback()
-def demo(
+def demo(  # noqa: PLR0917 - typer calls it by name; each parameter is an option
     context: typer.Context,
     data_dir: DataDir = None,
     port: Port = None,
     exit_after_first: Annotated[
         bool, typer.Option("--exit-after-first", help="Stop after the first recommendations.")
     ] = False,
+    traffic: Annotated[
+        bool, typer.Option("--traffic/--no-traffic", help="Simulated shoppers at a gentle rate.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Make a shop, train on it, serve it, and show the first recommendations; what is there already is reused."""
@@ -62,6 +65,8 @@ def demo(
         answers = steps.timed("first recommendations", lambda: _first_answers(home))
         _show(home, steps, answers, url=url, as_json=as_json)
         if not exit_after_first:
+            if traffic:
+                launching.start_shoppers()
             launching.supervisor.watch()
 
 

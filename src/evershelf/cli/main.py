@@ -7,6 +7,7 @@ import typer
 from evershelf.cli.config import config_app
 from evershelf.cli.demo import demo_app
 from evershelf.cli.demo_data import demo_data
+from evershelf.cli.demo_traffic import demo_traffic
 from evershelf.cli.doctor import doctor
 from evershelf.cli.drills import drill_app
 from evershelf.cli.importing import import_app
@@ -39,6 +40,7 @@ app.command("doctor")(doctor)
 app.command("openapi")(openapi)
 app.command("simulate")(simulate)
 demo_app.command("data")(demo_data)
+demo_app.command("traffic")(demo_traffic)
 app.add_typer(demo_app, name="demo")
 app.add_typer(import_app, name="import")
 app.add_typer(models_app, name="models")

@@ -126,6 +126,11 @@ class Launch:
             self._process(Command("refresher", (*arguments, "--data-dir", str(self.home.data_dir)), environment))
         )
 
+    def start_shoppers(self) -> None:
+        """Start the demo's simulated shoppers, who visit the gateway until the end."""
+        arguments = (sys.executable, "-m", "evershelf.cli", "demo", "traffic", "--data-dir", str(self.home.data_dir))
+        self.supervisor.start(self._process(Command("shoppers", arguments)))
+
     def wait_for(self, process: Process, url: str) -> None:
         """Return once `url` answers 200. Raises ServiceFailedError, with the end of its log, if it cannot."""
         give_up_at_s = time.monotonic() + READY_TIMEOUT_S
