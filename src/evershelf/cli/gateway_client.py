@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 from evershelf.supervision.installation import LOOPBACK, Installation, InstallationError
 
@@ -14,15 +15,18 @@ class GatewayRefusedError(Exception):
     """The gateway answered with a problem, or not in its own form."""
 
 
-def ask(home: Installation, path: str, body: dict[str, object]) -> dict[str, object]:
-    """POST `body` to the gateway of `home` and return its answer.
+def ask(home: Installation, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:  # Any: JSON
+    """POST `body` to the gateway of `home`, or GET where there is none, and return its answer.
 
     Raises InstallationError if no gateway runs or no key is kept, GatewayRefusedError if it refuses.
     """
     from evershelf.supervision.launch import open_local
 
     request = urllib.request.Request(  # noqa: S310 - an http URL on this machine
-        gateway_url(home) + path, json.dumps(body).encode(), headers=_headers(home), method="POST"
+        gateway_url(home) + path,
+        None if body is None else json.dumps(body).encode(),
+        headers=_headers(home),
+        method="GET" if body is None else "POST",
     )
     try:
         with open_local(request, timeout_s=TIMEOUT_S) as reply:

@@ -21,6 +21,7 @@ from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.parts import Parts, figures
 from evershelf.gateway.quotas import Quotas
+from evershelf.gateway.rehearsal import Rehearsals
 from evershelf.gateway.routes import admin, catalog, events, health, recommendations, shop
 from evershelf.gateway.routes import problems as problem_pages
 from evershelf.gateway.series import Series
@@ -98,7 +99,13 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(parts.history.close)
     parts.history.replay(await parts.spool.pending_events())
     parts.telemetry.watch(lambda: figures(parts))
-    for console in (parts.drills, parts.catalog, parts.models, Watch(parts)):  # after all that answers need
+    for console in (
+        parts.drills,
+        parts.catalog,
+        parts.models,
+        Watch(parts),
+        Rehearsals(parts),
+    ):  # after all that answers need
         await console.start()
         stack.push_async_callback(console.close)
     parts.outside.settle()

@@ -25,8 +25,8 @@ WORDS_A_TITLE_MAX = 30
 WORDS_A_QUERY_MAX = 8
 # A prefix stands for so many words at most, those first in order of the alphabet.
 WORDS_A_PREFIX_MAX = 32
-# Looks into posting lists that one page may take: about three milliseconds. What is left is searched by the next page.
-LOOKS_MAX = 8_000
+# Looks into posting lists that one page may take: some two milliseconds. What is left is searched by the next page.
+LOOKS_MAX = 4_000
 # So many items are read in one go while building, about a millisecond; then others get the interpreter.
 ITEMS_A_TURN = 100
 SORTED_AT_ONCE = 1_000

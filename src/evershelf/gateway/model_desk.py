@@ -33,16 +33,16 @@ class ModelDesk:
         """Takes no more questions; one that hangs is left to itself."""
         self._thread.shutdown()
 
-    async def ask(self, question: Callable[[Registry], T]) -> T:
+    async def ask(self, question: Callable[[Registry], T], *, timeout_s: float = TIMEOUT_S) -> T:
         """What `question` returns or raises. Raises RegistryUnavailable when it takes too long or the disk fails."""
         if self._waiting >= WAITING_MAX:
             raise RegistryUnavailable(f"{WAITING_MAX} questions wait for the registry already")
         self._waiting += 1
         asked = asyncio.get_running_loop().run_in_executor(self._thread, question, self._registry)
         asked.add_done_callback(self._done)
-        done, _ = await asyncio.wait({asked}, timeout=TIMEOUT_S)
+        done, _ = await asyncio.wait({asked}, timeout=timeout_s)
         if not done:
-            raise RegistryUnavailable(f"the registry gave no answer within {TIMEOUT_S:g} s")
+            raise RegistryUnavailable(f"the registry gave no answer within {timeout_s:g} s")
         try:
             return asked.result()
         except OSError as error:

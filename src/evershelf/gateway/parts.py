@@ -6,6 +6,7 @@ from typing import cast
 from fastapi import Request
 
 from evershelf.contracts.health import DependencyState
+from evershelf.contracts.recommendations import Source
 from evershelf.gateway.admission import Admission
 from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
@@ -26,6 +27,9 @@ from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.breaker import State
+
+# Within this time each rung serves, or is rehearsed.
+RUNG_PROVEN_S_MAX = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ def figures(parts: Parts) -> dict[str, float]:
         "evershelf_decisions_dropped": parts.spool.decisions_dropped,
         "evershelf_loop_lag_seconds": parts.loop_lag.lag_ms / 1_000,
         "evershelf_answers_in_hand": parts.admission.in_hand,
+        "evershelf_rungs_unproven": sum(parts.series.proven_age_s(rung) > RUNG_PROVEN_S_MAX for rung in Source),
+        "evershelf_drills_active": len(parts.drills.active),
         "evershelf_inference_in_flight": parts.inference.in_flight,
         "evershelf_inference_circuit_closed": parts.inference.circuit is State.CLOSED,
     }

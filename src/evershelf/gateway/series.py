@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from evershelf.contracts.admin_series import MARKS_MAX, Lane, LaneState, Mark, MarkKind
 from evershelf.contracts.events import Event, EventResult, EventStatus
@@ -54,6 +55,7 @@ class Series:
         self._lanes_dropped: dict[str, int] = {}
         self.marks: deque[Mark] = deque(maxlen=MARKS_MAX)
         self.last_served_s: dict[Source, float] = {}
+        self.rehearsals: dict[Source, tuple[float, int]] = {}  # when, and how many items it had
         self.model_version: str | None = None
         self.mark(MarkKind.STARTED, "gateway started")
 
@@ -117,6 +119,15 @@ class Series:
             if str(event.event_id) in accepted:
                 bucket.events[event.event_type] += 1
                 bucket.lateness[bisect_left(LATENESS_BOUNDS_S, now_s - event.occurred_at.timestamp())] += 1
+
+    def rehearsed(self, rung: Source, items: int) -> None:
+        """A rung was asked by itself, and had so many items to offer."""
+        self.rehearsals[rung] = self.now_s, items
+
+    def proven_age_s(self, rung: Source) -> float:
+        """Since when nobody knows that the rung works: since it last served, or had something in a rehearsal."""
+        rehearsed_s, items = self.rehearsals.get(rung, (-inf, 0))
+        return self.now_s - max(self.last_served_s.get(rung, -inf), rehearsed_s if items else -inf)
 
     def mark(self, kind: MarkKind, label: str) -> None:
         """Something worth a line across all lanes happened now."""

@@ -172,6 +172,8 @@ GAUGES: Mapping[str, str] = {
     "evershelf_loop_lag_seconds": "The recent worst lag of the event loop.",
     "evershelf_database_up": "1 while PostgreSQL answers.",
     "evershelf_answers_in_hand": "Answers with a baseline of their own that are being made.",
+    "evershelf_rungs_unproven": "Rungs of the ladder that neither served nor were rehearsed well within the last hour.",
+    "evershelf_drills_active": "Drills that run in this gateway.",
     "evershelf_inference_in_flight": "Model branches that have not ended, abandoned ones included.",
     "evershelf_inference_circuit_closed": "1 while calls to inference go through.",
     "evershelf_snapshot_age_seconds": "Age of the snapshot in use.",

@@ -17,7 +17,7 @@ from evershelf.contracts.admin_operation import (
 )
 from evershelf.contracts.manifest import AliasPointer, ModelManifest
 from evershelf.contracts.problems import ProblemType
-from evershelf.gateway.model_desk import RegistryUnavailable
+from evershelf.gateway.model_desk import TIMEOUT_S, RegistryUnavailable
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored_if_up
@@ -29,6 +29,8 @@ from evershelf.storage.audit import record_deed
 router = APIRouter()
 ALIASES = (CHAMPION, PREVIOUS)
 MOVES_MAX = 20
+# All bytes of a version are read before it may serve.
+MOVE_TIMEOUT_S = 60.0
 VERSION_LENGTH_MAX = 64
 T = TypeVar("T")
 AVersion = Annotated[str, Query(max_length=VERSION_LENGTH_MAX)]
@@ -79,6 +81,7 @@ async def promote_model(http: Request, operator: Operator, version: str, promoti
         failed = [check.name for check in manifest.gate if not check.passed]
         if failed and not promotion.despite_gate:
             raise AliasConflict(f"{version} failed the gate ({', '.join(failed)}); say so with despite_gate")
+        registry.check("models", version)
         return registry.move_alias(
             "models",
             CHAMPION,
@@ -98,13 +101,20 @@ async def roll_back_model(http: Request, operator: Operator, reason: Annotated[A
         parts_of(http),
         operator.name,
         "model.roll_back",
-        lambda registry: roll_back(registry, moved_by=_mover(operator.name), reason=reason),
+        lambda registry: _back(registry, moved_by=_mover(operator.name), reason=reason),
     )
+
+
+def _back(registry: Registry, *, moved_by: str, reason: str) -> AliasPointer:
+    previous = registry.read_alias("models", PREVIOUS)
+    if previous is not None:
+        registry.check("models", previous.version)
+    return roll_back(registry, moved_by=moved_by, reason=reason)
 
 
 async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry], AliasPointer]) -> Moved:
     """Moves the champion; the registry keeps the move on record also while the audit log is out of reach."""
-    pointer = await _from_registry(parts, move)
+    pointer = await _from_registry(parts, move, timeout_s=MOVE_TIMEOUT_S)
     previous = await _from_registry(parts, lambda registry: registry.read_alias("models", PREVIOUS))
     detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
     audited = await stored_if_up(
@@ -114,9 +124,9 @@ async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry
     return Moved(pointer=pointer, previous=previous, audited=bool(audited), note=note)
 
 
-async def _from_registry(parts: Parts, question: Callable[[Registry], T]) -> T:
+async def _from_registry(parts: Parts, question: Callable[[Registry], T], *, timeout_s: float = TIMEOUT_S) -> T:
     try:
-        return await parts.models.ask(question)
+        return await parts.models.ask(question, timeout_s=timeout_s)
     except ArtifactRefused as error:
         raise not_found(f"such model version that can be used ({error.detail})") from error
     except AliasConflict as error:

@@ -207,20 +207,20 @@ def _error_budget(totals: OverviewTotals, objective_share: float) -> ErrorBudget
 
 def _ladder(parts: Parts, whole: Bucket) -> list[Rung]:
     answers = _sums(whole, None, 1)
-    total, now_s = sum(answers.values()), parts.series.now_s
+    total, series = sum(answers.values()), parts.series
     rungs = []
     for source in Source:
-        served_s = parts.series.last_served_s.get(source)
+        rehearsed_s, items = series.rehearsals.get(source, (None, None))
         rungs.append(
             Rung(
                 source=source,
                 answers=answers.get(source, 0),
                 share=answers.get(source, 0) / total if total else None,
                 items=whole.items[source],
-                last_served_s=served_s,
-                last_rehearsed_s=None,
-                rehearsal_items=None,
-                proven_within_hour=served_s is not None and now_s - served_s <= HOUR_S,
+                last_served_s=series.last_served_s.get(source),
+                last_rehearsed_s=rehearsed_s,
+                rehearsal_items=items,
+                proven_within_hour=series.proven_age_s(source) <= HOUR_S,
             )
         )
     return rungs
