@@ -56,7 +56,7 @@ async def test_promote_and_roll_back_are_on_record_twice(world):
     answer = await world.client.post("/v1/admin/models/roll-back", json={"reason": "clicks fell"})
     back = Moved.model_validate_json(answer.content)
     assert (back.pointer.version, back.previous.version, back.pointer.reason) == ("m1", "m2", "clicks fell")
-    [champion, _] = (await models(world)).aliases
+    [champion, *_] = (await models(world)).aliases
     assert [move.version for move in champion.moves] == ["m1", "m2", "m1"]
     assert champion.moves[0].moved_by == "console:admin"
     assert [(entry.action, entry.subject) for entry in (await list_audit(world.pool))[:2]] == [

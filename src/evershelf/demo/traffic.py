@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -119,7 +120,10 @@ class HttpShop:
 
     def report(self, report: Report) -> bool:
         """Whether the events were taken."""
-        return self._post("/v1/events", {"events": report.events}) is not None
+        now = datetime.now(UTC).isoformat()
+        return (
+            self._post("/v1/events", {"events": [{**each, "occurred_at": now} for each in report.events]}) is not None
+        )
 
     def close(self) -> None:
         """Gives the connection back."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 from typing import TypeAlias
 from uuid import UUID
@@ -43,7 +42,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Events to be sent, as the API takes them."""
+    """Events to be sent, as the API takes them but for `occurred_at`, which is when they are sent."""
 
     events: tuple[Mapping[str, object], ...]
 
@@ -130,7 +129,6 @@ def _event(
         "session_id": shopper.session_id,
         "item_id": item_id,
         "event_type": event_type.value,
-        "occurred_at": datetime.now(UTC).isoformat(),
     }
     if shopper.user_id is not None:
         event["user_id"] = shopper.user_id

@@ -26,11 +26,11 @@ from evershelf.gateway.catalog_words import title_of
 from evershelf.gateway.decisions import Decision, EncodedRecord
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.shelf import Shelf
+from evershelf.policy.seen_items import OWNED
 
 HIDDEN_MAX = 200
 OLDER = "Written by an older version of the gateway, which kept less."
 CUT = "Of long lists only the first part is kept."
-_OWNED = frozenset({EventType.PURCHASE, EventType.CONSUME, EventType.RATE})
 Record = dict[str, Any]  # Any: what stands in the record's JSON, checked where it is told
 
 
@@ -150,7 +150,7 @@ def _hidden(
     if definition.seen_items is not SeenItems.SHOW:
         hide_all = definition.seen_items is SeenItems.HIDE
         for each in history:
-            if hide_all or each.event_type in _OWNED:
+            if hide_all or each.event_type in OWNED:
                 reasons.setdefault(each.item_id, FilterReason.SEEN)
     return (
         Filtered(item_id=item_id, reason=reason, title=_title(shelf, item_id)) for item_id, reason in reasons.items()

@@ -8,6 +8,7 @@ from evershelf.contracts.health import DependencyState
 from evershelf.gateway.parts import Parts
 
 LOOK_EVERY_S = 0.25
+REPLICAS_SHOWN_MAX = 16
 
 
 class Watch:
@@ -53,7 +54,8 @@ class Watch:
         self._failed = failed
         series.enter("postgresql", parts.database.state)
         series.enter("inference", parts.inference.state)
-        series.enter("inference circuit", parts.inference.circuit)
+        for replica in parts.inference.health()[:REPLICAS_SHOWN_MAX]:
+            series.enter(f"circuit of {replica.name}", replica.circuit)
         series.enter("snapshot", _up(parts.snapshots.has_snapshot))
         series.enter("spool", _up(parts.spool.available))
         self._mark_changes()

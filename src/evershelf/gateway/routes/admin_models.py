@@ -21,13 +21,13 @@ from evershelf.gateway.model_desk import TIMEOUT_S, RegistryUnavailable
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored_if_up
-from evershelf.registry.aliases import CHAMPION, PREVIOUS, AliasConflict
+from evershelf.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS, AliasConflict
 from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry, roll_back
 from evershelf.storage.audit import record_deed
 
 router = APIRouter()
-ALIASES = (CHAMPION, PREVIOUS)
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
 MOVES_MAX = 20
 # All bytes of a version are read before it may serve.
 MOVE_TIMEOUT_S = 60.0
