@@ -158,7 +158,9 @@ def _hidden(
 
 
 def _history_item(shelf: Shelf, item_id: str, event_type: EventType, age_s: float) -> HistoryItem:
-    return HistoryItem(item_id=item_id, event_type=event_type, age_s=age_s, title=_title(shelf, item_id))
+    return HistoryItem(
+        item_id=item_id, event_type=event_type, age_s=round(max(0.0, age_s), 1), title=_title(shelf, item_id)
+    )
 
 
 def _shown(  # noqa: PLR0917 - the columns of a record's row

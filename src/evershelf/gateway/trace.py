@@ -52,8 +52,7 @@ def _trace(parts: Parts, decided: Decided, purpose: Purpose) -> dict[str, object
         "excluded_known": len(ask.request.exclude),
         "definition": orjson.Fragment(_definition(ask.placement)),
         "history": [
-            (each.item_id, each.event_type, round(max(0.0, now_s - each.occurred_at_s), 1))
-            for each in decided.history[:HISTORY_KEPT]
+            (each.item_id, each.event_type, now_s - each.occurred_at_s) for each in decided.history[:HISTORY_KEPT]
         ],
         "history_known": len(decided.history),
         "candidates": [
