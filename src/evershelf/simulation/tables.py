@@ -94,19 +94,25 @@ def store_decisions(tables: Tables, undo: Undo, rows: Sequence[Row]) -> int:
     return len(fresh)
 
 
-def read_history(tables: Tables, _: Undo, *given: Any) -> list[Row]:
-    """history.read."""
-    user_id, session_id, types, limit = given
-    rows = [
-        row
-        for row in tables.events.values()
-        if row["event_type"] in types
-        and (
-            (user_id is not None and row["user_id"] == user_id)
-            or (session_id is not None and row["session_id"] == session_id and (user_id is None or not row["user_id"]))
-        )
+def read_histories(tables: Tables, _: Undo, *given: Any) -> list[Row]:
+    """history.read_many: a row for each user and each session, with parallel arrays, newest first."""
+    user_ids, session_ids, types, limit = given
+    return [_history(tables, "user_id", user_id, types, limit) for user_id in user_ids] + [
+        _history(tables, "session_id", session_id, types, limit) for session_id in session_ids
     ]
-    return sorted(rows, key=lambda row: (-row["occurred_at"].timestamp(), row["event_id"]))[:limit]
+
+
+def _history(tables: Tables, column: str, wanted: str, types: Sequence[str], limit: int) -> Row:
+    rows = [row for row in tables.events.values() if row["event_type"] in types and row[column] == wanted]
+    newest = sorted(rows, key=lambda row: (-row["occurred_at"].timestamp(), row["event_id"]))[:limit]
+    return {
+        "user_id": None,
+        "session_id": None,
+        column: wanted,
+        "item_ids": [row["item_id"] for row in newest] or None,
+        "event_types": [row["event_type"] for row in newest] or None,
+        "occurred_at_s": [row["occurred_at"].timestamp() for row in newest] or None,
+    }
 
 
 def changes_since(tables: Tables, _: Undo, sequence: int, limit: int) -> list[Row]:
@@ -137,7 +143,7 @@ STATEMENTS: Mapping[str, Callable[..., Any]] = {
     "events.ensure_partitions": nothing,
     "decisions.store": store_decisions,
     "decisions.ensure_partitions": nothing,
-    "history.read": read_history,
+    "history.read_many": read_histories,
     "items.changes_since": changes_since,
     "keys.list": list_keys,
     "placements.list": no_rows,

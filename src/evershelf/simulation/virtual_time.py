@@ -128,7 +128,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             address = (host, port)
             await self.network.connect(*address)
         protocol = protocol_factory()
-        return self.network.open(protocol, address, sock), protocol
+        transport = self.network.open(protocol, address, sock)
+        await asyncio.sleep(0)  # as with real loops, the protocol knows its transport by now
+        return transport, protocol
 
     def call_later(  # type: ignore[override]  # typeshed ties arguments to the callback
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
