@@ -1,6 +1,7 @@
 """Training and refreshing against a real PostgreSQL and a real registry."""
 
 import asyncio
+import uuid
 from datetime import timedelta
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from evershelf.gateway.shelf import changed, load_shelf
 from evershelf.registry.store import promote
 from evershelf.registry.tensors import open_tensors
 from evershelf.storage.catalog import changes_since, delete_item, suppress_item, upsert_items
+from evershelf.storage.events import store_events
 from evershelf.training.extract import extract
 from evershelf.training.package import recipe_of
 from evershelf.training.pipeline import evaluate, train
@@ -58,6 +60,22 @@ async def test_a_model_that_beats_popularity_becomes_champion(filled_database_ur
     assert measured.metrics() == pytest.approx(kept)
     assert again.manifest.metrics["gain_over_champion"] == 0.0  # the same recipe on the same users
     assert recipe_of(again.manifest) == recipe_of(outcome.manifest)
+
+
+async def test_a_session_joins_its_user_once_it_is_known(filled_database_url, pool, taste):
+    """Promise: anonymous events of a session count for the one user it turned out to be, nobody if there are two."""
+    who = (("u000", "s-one"), (None, "s-one"), (None, "s-two"), ("u000", "s-two"), ("u001", "s-two"), (None, "s-none"))
+    events = [
+        event.model_copy(update={"user_id": user, "session_id": session, "event_id": uuid.uuid4()})
+        for event, (user, session) in zip(taste.wire_events(taste.events()), who, strict=False)
+    ]
+    before = await extract(filled_database_url, as_of=taste.BEGIN + timedelta(days=61), timeout_s=30)
+    await store_events(pool, events)
+    found = await extract(filled_database_url, as_of=taste.BEGIN + timedelta(days=61), timeout_s=30)
+    # Sorted by the letter of their kind: sessions "s..." come before users "u...".
+    grown = np.bincount(found.interactions.users)
+    assert grown[:2].tolist() == [1, 1]
+    assert (grown[2:4] - np.bincount(before.interactions.users)[:2]).tolist() == [3, 1]
 
 
 async def test_a_database_without_events_is_refused_with_its_reason(database_url, registry, quick_settings):

@@ -67,13 +67,18 @@ class Interactions:
 
     def user_items(self, values: Float64s) -> sparse.csr_array[np.float64, tuple[int, int]]:
         """Users by items, holding for each pair the largest of its interactions' `values`."""
+        if not len(self):
+            return sparse.csr_array((self.user_count, self.item_count))
         cells = self.users.astype(np.int64) * self.item_count + self.items
-        order = np.lexsort((-values, cells))
-        first = np.concatenate(([True], cells[order][1:] != cells[order][:-1])) if len(order) else np.empty(0, np.bool_)
-        chosen = order[first]
-        return sparse.csr_array(
-            (values[chosen], (self.users[chosen], self.items[chosen])), shape=(self.user_count, self.item_count)
-        )
+        order = np.argsort(cells, kind="stable")
+        cells = cells[order]
+        begins = np.flatnonzero(np.concatenate(([True], cells[1:] != cells[:-1])))
+        largest = np.maximum.reduceat(values[order], begins)
+        del order  # as large as the interactions, and no longer needed
+        cells = cells[begins]
+        bounds = np.searchsorted(cells, np.arange(self.user_count + 1) * self.item_count)
+        columns = (cells % self.item_count).astype(np.int32)
+        return sparse.csr_array((largest, columns, bounds), shape=(self.user_count, self.item_count))
 
 
 def decay(ages_days: Float64s, half_life_days: float | None) -> Float64s:

@@ -79,13 +79,15 @@ def _weighted(
 ) -> sparse.csr_array[np.float64, tuple[int, int]]:
     """Users by items: the root of what each pair is worth (a Gram matrix multiplies two), long histories damped."""
     newest_first = interactions.starts()[interactions.users + 1] - np.arange(len(interactions))
-    recent = interactions.where(newest_first <= HISTORY_MAX)
+    short = newest_first <= HISTORY_MAX
+    recent = interactions if short.all() else interactions.where(short)
+    del newest_first, short
     worth = decay(now_days - recent.days, config.half_life_days) * kind_weights[recent.kinds]
     matrix = recent.user_items(np.sqrt(worth))
     degrees = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
-    weighted = sparse.csr_array(sparse.diags_array(degrees ** (-config.user_damping / 2)) @ matrix)
-    weighted.eliminate_zeros()
-    return weighted
+    matrix.data *= np.repeat(degrees ** (-config.user_damping / 2), np.diff(matrix.indptr))
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def _gram(
@@ -93,7 +95,7 @@ def _gram(
 ) -> _Gram:
     items = weighted.shape[1]
     by_item = sparse.csr_array(weighted.T)
-    diagonal = np.asarray(weighted.multiply(weighted).sum(axis=0), np.float64)
+    diagonal = np.bincount(weighted.indices, weights=weighted.data**2, minlength=items).astype(np.float64, copy=False)
     sides = (by_item.indptr, by_item.indices, by_item.data, weighted.indptr, weighted.indices, weighted.data)
     lengths = np.zeros(items, np.int64)
     on_all_cores(partial(count, sides=sides, lengths=lengths), items)

@@ -24,6 +24,7 @@ from evershelf.training.fit import Fitted, Fitter, Parameters
 from evershelf.training.gate import Reign, accepted, against_window, gate, passed
 from evershelf.training.package import Provenance, manifest_of, recipe_of, write_files
 from evershelf.training.profile import profile_of
+from evershelf.training.report import report_of, write_report
 from evershelf.training.selection import Selection, select_parameters, select_popularity
 from evershelf.training.settings import TrainingSettings
 from evershelf.training.split import Split, split_by_time
@@ -97,7 +98,7 @@ def train(
     require(checks)
     trained = learn(data, settings, champion=reigning(registry), on_step=on_step)
     on_step(Step.EXAMINE)
-    manifest = publish(registry, trained, data, settings, accept_gain=accept_gain)
+    manifest = publish(registry, trained, data, settings, checks=checks, accept_gain=accept_gain)
     on_step(Step.PUBLISH)
     promoted = passed(manifest.gate)
     if promoted:
@@ -230,9 +231,15 @@ def cases_of(split: Split, settings: TrainingSettings) -> list[Case]:
 
 
 def publish(
-    registry: Registry, trained: Trained, data: TrainingData, settings: TrainingSettings, *, accept_gain: bool = False
+    registry: Registry,
+    trained: Trained,
+    data: TrainingData,
+    settings: TrainingSettings,
+    *,
+    checks: tuple[DataCheck, ...] = (),
+    accept_gain: bool = False,
 ) -> ModelManifest:
-    """Packages the model, examines what was packaged, and stores it as a new version with the whole checklist."""
+    """Packages the model and its report, examines what was packaged, and stores it with the whole checklist."""
     provenance = Provenance(
         parameters=trained.selection.parameters,
         popularity_half_life_days=trained.popularity_half_life_days,
@@ -246,13 +253,17 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="evershelf-model-") as name:
         folder = Path(name)
         write_files(folder, trained.fitted, trained.popularity, data.item_ids)
+        report = report_of(
+            data, checks, trained.selection, trained.comparison, trained.fitted.serving, seed=settings.training_seed
+        )
+        write_report(folder, report)
         manifest = manifest_of(folder, trained.fitted, data, provenance)
         seed = settings.training_seed
         around = surroundings_of(trained.measured, trained.popularity, data.item_ids, seed=seed)
         examined = examine_packaged(folder, manifest, registry, settings, around=around, item_ids=data.item_ids)
-        checks = (*trained.gate, *examined)
+        passes = (*trained.gate, *examined)
         manifest = manifest.model_copy(
-            update={"gate": accepted(checks) if accept_gain else checks, "profile": profile_of(data.interactions)}
+            update={"gate": accepted(passes) if accept_gain else passes, "profile": profile_of(data.interactions)}
         )
         registry.publish("models", manifest, folder)
     return manifest

@@ -12,6 +12,7 @@ from evershelf.training.settings import TrainingSettings
 STALE_DAYS_MAX = 7.0
 LATE_SHARE_MAX = 0.2
 UNKNOWN_SHARE_WARN = 0.05
+DUPLICATE_SHARE_MAX = 0.05
 KIND_SHARE_MAX = 0.999
 
 
@@ -50,6 +51,7 @@ def validate(data: TrainingData, settings: TrainingSettings) -> tuple[DataCheck,
         _at_least("users", interactions.user_count, settings.training_users_min),
         _at_least("items", items, settings.training_items_min),
         _unknown_items(data, settings.training_unknown_items_share_max),
+        _duplicates(data),
         _lateness(data),
         _freshness(data),
         _event_types(data),
@@ -75,6 +77,16 @@ def _unknown_items(data: TrainingData, share_max: float) -> DataCheck:
     share = data.unknown_item_events / max(len(data.interactions) + data.unknown_item_events, 1)
     verdict = Verdict.BLOCK if share > share_max else Verdict.WARN if share > UNKNOWN_SHARE_WARN else Verdict.OK
     return DataCheck("unknown_items", verdict, f"{share:.1%} of the events name items that the catalog does not have")
+
+
+def _duplicates(data: TrainingData) -> DataCheck:
+    seen = data.interactions
+    same = np.ones(max(len(seen) - 1, 0), np.bool_)
+    for column in (seen.users, seen.items, seen.days, seen.kinds):
+        same &= column[1:] == column[:-1]
+    share = float(same.sum()) / max(len(seen), 1)
+    verdict = Verdict.WARN if share > DUPLICATE_SHARE_MAX else Verdict.OK
+    return DataCheck("duplicates", verdict, f"{share:.1%} of the events repeat another one in everything but its id")
 
 
 def _lateness(data: TrainingData) -> DataCheck:

@@ -1,13 +1,22 @@
 -- What training and the snapshot read: whole tables, streamed by COPY, all inside one read-only transaction.
 
 -- name: interactions
--- A user's history goes by user_id, else by session; the first letter keeps the two kinds of id apart.
-SELECT CASE WHEN user_id IS NULL THEN 's' || session_id ELSE 'u' || user_id END AS who,
+-- A user's history goes by user_id; that of a session joins it once the session is known to be that one user's. What
+-- remains anonymous goes by session. The first letter keeps the two kinds of id apart.
+WITH known AS (
+    SELECT session_id, min(user_id) AS user_id
+    FROM events
+    WHERE user_id IS NOT NULL AND session_id IS NOT NULL AND occurred_at < $1
+    GROUP BY session_id
+    HAVING count(DISTINCT user_id) = 1
+)
+SELECT coalesce('u' || events.user_id, 'u' || known.user_id, 's' || events.session_id) AS who,
        item_id,
        event_type,
        extract(epoch FROM occurred_at)::double precision AS occurred_s,
        (received_at - occurred_at > interval '1 day')::integer AS late
 FROM events
+LEFT JOIN known ON events.user_id IS NULL AND known.session_id = events.session_id
 WHERE occurred_at < $1 AND event_type = ANY ($2::text[])
 
 -- name: items
