@@ -1,11 +1,9 @@
 """What can happen to PostgreSQL: stopped, frozen, read-only, full, locked, of another schema."""
 
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 
@@ -15,6 +13,7 @@ from evershelf.drills.small_disk import fill, relieve, small_disk
 
 CONNECTIONS_HELD_MAX = 500
 DISK_MB = 24
+_FEW_MEGABYTES = "CREATE TABLE drill_probe TABLESPACE small AS SELECT generate_series(1, 100000) AS number"
 
 
 @asynccontextmanager
@@ -116,7 +115,7 @@ async def full(rig: Rig) -> AsyncIterator[Witness]:
         await rig.sql(f"ALTER TABLE {name} SET TABLESPACE small")
         fill(disk)
         try:
-            yield _no_room(disk)
+            yield _has_no_room(rig)
         finally:
             relieve(disk)
             await rig.sql(f"ALTER TABLE {name} SET TABLESPACE pg_default", "CHECKPOINT", "DROP TABLESPACE small")
@@ -133,8 +132,14 @@ def _refuses_to_write(rig: Rig) -> Witness:
     return felt
 
 
-def _no_room(disk: Path) -> Witness:
+def _has_no_room(rig: Rig) -> Witness:
     async def felt() -> bool:
-        return shutil.disk_usage(disk).free == 0
+        try:
+            await rig.sql(
+                "CREATE TABLE drill_probe TABLESPACE small AS SELECT repeat('x', 8000) FROM generate_series(1, 999)"
+            )
+        except asyncpg.DiskFullError:
+            return True
+        return False
 
     return felt

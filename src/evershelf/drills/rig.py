@@ -234,7 +234,7 @@ class Rig:
         return ""
 
 
-def fetch(url: str, *, timeout_s: float = 2.0) -> str | None:
+def fetch(url: str, *, timeout_s: float = 10.0) -> str | None:
     """The text of a URL of our own that answers 200; None for everything else."""
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - loopback, our own processes

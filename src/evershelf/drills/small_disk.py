@@ -4,14 +4,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evershelf.drills.injection import CannotInjectError
 
 COMMAND_TIMEOUT_S = 30.0
 BALLAST = "ballast"
-CHUNK_BYTES = 64 * 1_024
+CHUNKS_BYTES = (64 * 1_024, 512, 1)  # coarse first, then whatever is left
 
 
 @contextmanager
@@ -41,11 +41,11 @@ def fill(disk: Path, *, leave_bytes: int = 0) -> int:
     """Writes until the disk is full but for `leave_bytes`; returns how much was written."""
     written = 0
     with (disk / BALLAST).open("wb", buffering=0) as file:
-        try:
-            while True:
-                written += file.write(bytes(CHUNK_BYTES)) or 0
-        except OSError:
-            os.fsync(file.fileno())
+        for chunk_bytes in CHUNKS_BYTES:
+            with suppress(OSError):
+                while True:
+                    written += file.write(bytes(chunk_bytes)) or 0
+        os.fsync(file.fileno())
         file.truncate(max(0, written - leave_bytes))
     return written
 
