@@ -1,9 +1,11 @@
 """What the gateway counts and logs: bounded labels, constant event names, never an id of a user or an item."""
 
 import logging
+import sys
 import traceback
 from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping
+from typing import TextIO, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -12,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
+from evershelf.gateway.log_writer import LogWriter
 from evershelf.policy.shedding import Priority, Service
 
 # An answer takes about a millisecond without the model, its deadline at most; 2.5 s is past every deadline.
@@ -199,7 +202,11 @@ class _Reading(Collector):
 
 
 def configure_logging() -> None:
-    """Sends all log lines of the process to stdout, each a JSON object."""
+    """Sends all log lines of the process to stdout, each a JSON object; what libraries warn of goes the same way.
+
+    No line is waited for: while nobody reads stdout, lines are kept, then dropped.
+    """
+    writer = LogWriter(sys.stdout)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -207,5 +214,7 @@ def configure_logging() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", writer)),  # it is asked to write and to flush
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(level=logging.WARNING, stream=cast("TextIO", writer))
