@@ -126,9 +126,14 @@ class Drills:
         if self._writing is not None:
             await self._writing
 
+    @property
+    def full(self) -> bool:
+        """Whether as many drills run as may."""
+        return len(self.active) >= DRILLS_ACTIVE_MAX
+
     def begin(self, request: DrillRequest, *, actor: str, audited: bool) -> Drill:
         """Starts a drill, which ends by itself. Raises TooManyDrillsError."""
-        if len(self.active) >= DRILLS_ACTIVE_MAX:
+        if self.full:
             raise TooManyDrillsError(f"{DRILLS_ACTIVE_MAX} drills run already")
         drill_id = self._outside.new_id().hex[:12]
         loop = asyncio.get_running_loop()

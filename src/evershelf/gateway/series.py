@@ -105,18 +105,15 @@ class Series:
             self.mark(MarkKind.MODEL, composed.model_version)
         return spent
 
-    def reported(self, events: Iterable[Event], results: Iterable[EventResult]) -> None:
-        """A batch of events was answered: `events` are those that were sound, `results` the answers to all."""
+    def reported(self, events: Iterable[tuple[Event, EventStatus]], results: Iterable[EventResult]) -> None:
+        """A batch was answered: `events` are the sound ones, each with its fate, `results` the answers to all."""
         bucket, now_s = self.current, self._clock.unix_s()
-        accepted = set()
         for result in results:
-            if result.status in _NOT_REJECTED:
-                accepted.add(result.event_id)
-                bucket.unknown_items += result.status is EventStatus.ACCEPTED_UNKNOWN_ITEM
-            else:
+            if result.status not in _NOT_REJECTED:
                 bucket.rejects[_reject(result)] += 1
-        for event in events:
-            if str(event.event_id) in accepted:
+        for event, status in events:
+            if status in _NOT_REJECTED:
+                bucket.unknown_items += status is EventStatus.ACCEPTED_UNKNOWN_ITEM
                 bucket.events[event.event_type] += 1
                 bucket.lateness[bisect_left(LATENESS_BOUNDS_S, now_s - event.occurred_at.timestamp())] += 1
 

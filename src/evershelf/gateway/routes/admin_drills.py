@@ -27,7 +27,7 @@ async def start_drill(http: Request, operator: Operator, wanted: DrillRequest) -
     parts = parts_of(http)
     if wanted.placement is not None and wanted.placement not in parts.mirror.placements:
         raise ProblemError(ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {wanted.placement!r}.")
-    audited = await _audit(parts, operator.name, "drill.start", wanted)
+    audited = not parts.drills.full and await _audit(parts, operator.name, "drill.start", wanted)
     try:
         return parts.drills.begin(wanted, actor=operator.name, audited=audited)
     except TooManyDrillsError as error:

@@ -81,7 +81,9 @@ async def taken(parts: Parts, body: bytes) -> bytes:
     results = await _accept(parts, judged)
     for result in results:
         parts.telemetry.event_judged(result.status)
-    parts.series.reported((each.event for each in judged if isinstance(each, _Candidate)), results)
+    parts.series.reported(
+        [(each.event, results[each.index].status) for each in judged if isinstance(each, _Candidate)], results
+    )
     accepted = sum(result.status in _TAKEN for result in results)
     rejected = len(results) - accepted - sum(result.status is EventStatus.DUPLICATE for result in results)
     answer = EventBatchResult(accepted=accepted, rejected=rejected, results=results)
