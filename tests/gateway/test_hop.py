@@ -139,6 +139,20 @@ async def test_connections_are_kept_and_a_closed_one_is_not_asked_again(tmp_path
         await eventually(lambda: not hop.open and not keeping.served)
 
 
+def test_it_works_on_the_loop_that_gateways_run_on():
+    # Promise: uvloop's transports are as good as asyncio's; a gateway runs on uvloop, these tests do not.
+    async def twice() -> None:
+        keeping = Keeping()
+        server = await asyncio.start_server(keeping.serve, "127.0.0.1", 0)
+        async with server, hop_to(server.sockets[0].getsockname()[1]) as hop:
+            assert [(await asked(hop)).body for _ in range(2)] == [b"hi", b"hi"]
+            assert len(hop.open) == 1
+            await hop.close()
+            await eventually(lambda: not hop.open and not keeping.served)
+
+    uvloop.run(twice())
+
+
 @pytest.mark.parametrize("url", ["", "ftp://x", "http://", "127.0.0.1:8081", "unix:"])
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ValueError, match="not an address"):

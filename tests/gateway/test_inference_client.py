@@ -109,6 +109,16 @@ async def test_a_bad_ranking_costs_its_own_question_only():
         assert sorted(outcomes) == sorted([Reason.PERSONALIZED, Reason.PERSONALIZED, Reason.INFERENCE_INVALID])
 
 
+async def test_a_bug_in_the_hop_is_told_at_once_and_costs_the_question_only():
+    # Promise: no bug keeps an asker until its deadline.
+    async with asking() as (client, (hop,)):
+        task = ask(client, "a")
+        await turns()
+        hop.calls[0].future.set_exception(AssertionError("a bug"))
+        assert (await task).outcome is Reason.INTERNAL_ERROR
+        assert client.in_flight == 0
+
+
 async def test_a_bad_question_costs_itself_only():
     # Promise: a batch refused for what is in it is asked again one by one, once.
     async with asking(gateway_inference_slots=1) as (client, (hop,)):

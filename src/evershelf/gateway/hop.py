@@ -115,7 +115,7 @@ class HttpHop:
                 return answer
         connecting = loop.create_task(self._ask_anew(question, answer))
         self._connecting.add(connecting)
-        connecting.add_done_callback(self._connecting.discard)
+        connecting.add_done_callback(lambda _: self._connected(connecting, answer))
         answer.add_done_callback(lambda _: connecting.cancel())
         return answer
 
@@ -126,6 +126,11 @@ class HttpHop:
         for connection in list(self.open):
             connection.abort()
         await asyncio.sleep(0)  # lets the transports say goodbye while the loop still runs
+
+    def _connected(self, connecting: "asyncio.Task[None]", answer: "asyncio.Future[HopReply]") -> None:
+        self._connecting.discard(connecting)
+        if not connecting.cancelled() and (bug := connecting.exception()) is not None and not answer.done():
+            answer.set_exception(bug)
 
     async def _ask_anew(self, question: bytes, answer: "asyncio.Future[HopReply]") -> None:
         loop, address = asyncio.get_running_loop(), self._address

@@ -219,6 +219,8 @@ class Replica:
             return  # the callers went away
         if worst.status in BUSY and worst.trouble is not Reason.NO_MODEL:
             self._congested()
+        if worst.trouble is Reason.INTERNAL_ERROR and isinstance(bug := batch.call.exception(), Exception):
+            self._telemetry.caught("inference_call", bug)
         if worst.trouble is None:
             self._times = observed(self._times, (now_s - batch.sent_s) * 1_000, now_s=now_s)
             self._limiter = after_answers(self._limiter, self._bounds, answers=size, in_flight=self.in_flight + size)
@@ -273,4 +275,6 @@ def _read(call: "asyncio.Future[HopReply]", told: Sequence[Told]) -> list[Answer
         return [Answer(Reason.INFERENCE_UNAVAILABLE, untouched=error.untouched)] * len(told)
     if isinstance(error, HopError):
         return [Answer(Reason.INFERENCE_INVALID)] * len(told)
+    if error is not None:
+        return [Answer(Reason.INTERNAL_ERROR)] * len(told)
     return read_answers(call.result(), told)
