@@ -15,8 +15,7 @@ export function proxy(request: NextRequest): NextResponse {
   const { pathname, search } = request.nextUrl;
   const isConsole = pathname === "/console" || pathname.startsWith("/console/");
   if (isConsole && pathname !== LOGIN && !isValidSession(request.cookies.get(SESSION_COOKIE)?.value, Date.now())) {
-    const login = new URLSearchParams({ next: pathname + search });
-    return new NextResponse(null, { status: 303, headers: { Location: `${LOGIN}?${login}` } });
+    return NextResponse.redirect(new URL(`${LOGIN}?${new URLSearchParams({ next: pathname + search })}`, ownOrigin(request)), 303);
   }
   const visitor = request.cookies.get(VISITOR_COOKIE)?.value ?? `visit-${crypto.randomUUID()}`;
   request.cookies.set(VISITOR_COOKIE, visitor); // the page that is about to be rendered already sees it
@@ -29,6 +28,12 @@ export function proxy(request: NextRequest): NextResponse {
   response.headers.set("Referrer-Policy", "same-origin");
   response.cookies.set(VISITOR_COOKIE, visitor, { httpOnly: true, sameSite: "lax", path: "/", maxAge: VISITOR_S });
   return response;
+}
+
+/** The origin that the browser used: behind a name or a proxy it is not the address that this process listens on. */
+function ownOrigin(request: NextRequest): string {
+  const protocol = request.headers.get("x-forwarded-proto") ?? request.nextUrl.protocol.replace(":", "");
+  return `${protocol}://${request.headers.get("host") ?? request.nextUrl.host}`;
 }
 
 function contentSecurityPolicy(nonce: string): string {

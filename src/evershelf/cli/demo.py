@@ -1,6 +1,7 @@
 """`evershelf demo`: from nothing to a served recommendation, with the same verbs that an operator would type."""
 
 import hashlib
+import itertools
 import json
 import os
 import shlex
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -15,7 +17,7 @@ import typer
 from evershelf.cli.context import settings
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress, print_recommendation
-from evershelf.cli.serving import Port
+from evershelf.cli.serving import NoWeb, Port, start_web, web_lines
 from evershelf.supervision.installation import Installation, default_data_dir
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 ANSWER_TIMEOUT_S = 30.0
 ANSWER_POLL_S = 0.25
 SEED = 7
+SHOPPERS_PER_SEGMENT = 3
+SHOPPERS_LOOKED_AT = 1_000
 ITEM_FIELDS = (
     "item_id", "title", "categories", "price", "currency", "image_url", "page_url", "available", "expires_at",
     "published_at", "tags",
@@ -49,6 +53,7 @@ def demo(  # noqa: PLR0917 - typer calls it by name; each parameter is an option
     traffic: Annotated[
         bool, typer.Option("--traffic/--no-traffic", help="Simulated shoppers at a gentle rate.")
     ] = True,
+    no_web: NoWeb = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a shop, train on it, serve it, and show the first recommendations; what is there already is reused."""
@@ -63,7 +68,8 @@ def demo(  # noqa: PLR0917 - typer calls it by name; each parameter is an option
     with launch(home, settings(), print_progress) as launching:
         url = _come_up(launching, steps, port)
         answers = steps.timed("first recommendations", lambda: _first_answers(home))
-        _show(home, steps, answers, url=url, as_json=as_json)
+        web_url = None if no_web else steps.timed("web", lambda: _start_web(launching, url))
+        _show(home, steps, answers, urls=(url, web_url), as_json=as_json)
         if not exit_after_first:
             if traffic:
                 launching.start_shoppers()
@@ -178,16 +184,48 @@ def _known_user(home: Installation) -> str:
         return str(json.loads(users.readline())["user_id"])
 
 
-def _show(home: Installation, steps: Steps, answers: dict[str, dict[str, object]], *, url: str, as_json: bool) -> None:
+def _start_web(launching: "Launch", url: str) -> str | None:
+    shop = launching.home.data_dir / "shop"
+    return start_web(launching, url, pictures_dir=shop / "pictures", shoppers=_known_shoppers(shop))
+
+
+def _known_shoppers(shop: Path) -> str:
+    """Users to shop as: some of each segment, as `id=segment, ...`; all of them have a history."""
+    with (shop / "users.jsonl").open() as lines:
+        users = [json.loads(line) for line in itertools.islice(lines, SHOPPERS_LOOKED_AT)]
+    segments: dict[str, list[str]] = {}
+    for user in users:
+        segments.setdefault(str(user["attributes"].get("segment", "")), []).append(str(user["user_id"]))
+    return ",".join(f"{user}={segment}" for segment, ids in segments.items() for user in ids[:SHOPPERS_PER_SEGMENT])
+
+
+def _show(
+    home: Installation,
+    steps: Steps,
+    answers: dict[str, dict[str, object]],
+    *,
+    urls: tuple[str, str | None],
+    as_json: bool,
+) -> None:
+    url, web_url = urls
     if as_json:
         figures = {"total_s": steps.total_s, "steps_s": steps.elapsed_s}
-        print_json({"gateway": url, "data_dir": str(home.data_dir), "pid": os.getpid(), **figures, "answers": answers})
+        print_json(
+            {
+                "gateway": url,
+                "web": web_url,
+                "data_dir": str(home.data_dir),
+                "pid": os.getpid(),
+                **figures,
+                "answers": answers,
+            }
+        )
         return
     for who, answer in answers.items():
         print_recommendation(answer, title=f"home for {who}")
         print_line("")
     print_line(f"Ready in {steps.total_s:.1f} s. The gateway serves at {url}, data in {home.data_dir}.")
-    for line in _what_next(home, next(iter(answers)), url):
+    for line in (*web_lines(home, web_url), *_what_next(home, next(iter(answers)), url)):
         print_line(line)
 
 

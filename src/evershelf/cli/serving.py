@@ -1,7 +1,7 @@
 """The verbs that serve and ask: `up` and `recommend`."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,17 +9,24 @@ from evershelf.cli.context import installation, settings
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress, print_recommendation
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evershelf.supervision.installation import Installation
+    from evershelf.supervision.launch import Launch
+
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65_535, help="Port of the gateway.", show_default=False)]
+
+NoWeb = Annotated[bool, typer.Option("--no-web", help="Only the API: no storefront, no console.")]
 
 
 def up(
     data_dir: DataDir = None,
     port: Port = None,
-    no_web: Annotated[bool, typer.Option("--no-web", help="Only the API; there is no web part yet.")] = False,
+    no_web: NoWeb = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a complete installation until Ctrl-C, and restart what dies."""
-    del no_web
     from evershelf.supervision.launch import launch
     from evershelf.supervision.supervisor import obey_signals
 
@@ -32,12 +39,36 @@ def up(
         launching.start_inference()
         url = launching.start_gateway(port)
         launching.start_refresher()
+        web_url = None if no_web else start_web(launching, url)
         if as_json:
-            print_json({"gateway": url, "data_dir": str(home.data_dir), "pid": os.getpid()})
+            print_json({"gateway": url, "web": web_url, "data_dir": str(home.data_dir), "pid": os.getpid()})
         else:
             print_line(f"Evershelf serves at {url}, data in {home.data_dir}, key in {home.secrets_dir / 'api_key'}.")
+            for line in web_lines(home, web_url):
+                print_line(line)
             print_line("Ctrl-C stops it.")
         launching.supervisor.watch()
+
+
+def start_web(
+    launching: "Launch", gateway_url: str, *, pictures_dir: "Path | None" = None, shoppers: str | None = None
+) -> str | None:
+    """Storefront and console beside the gateway; without Node or a build the rest runs all the same."""
+    from evershelf.supervision.web import NoWebError
+
+    try:
+        return launching.start_web(gateway_url, pictures_dir=pictures_dir, shoppers=shoppers)
+    except NoWebError as error:
+        print_progress(f"no storefront and no console: {error}")
+        return None
+
+
+def web_lines(home: "Installation", url: str | None) -> tuple[str, ...]:
+    """Where the web part is, and the console's password."""
+    if url is None:
+        return ()
+    password = home.secret("web_password")
+    return (f"  storefront  {url}", f"  console     {url}/console   password {password}")
 
 
 def recommend(  # noqa: PLR0917 - typer calls it by name; each parameter is an option

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KEY_SECRET_BYTES = 32
+PASSWORD_BYTES = 12
 SIGNING_KEY = "registry_signing_key"
 SYSTEM_DATA_DIR = Path("/var/lib/evershelf")
 LOOPBACK = "127.0.0.1"
@@ -58,6 +59,10 @@ class Installation:
         return self.data_dir / "inference"
 
     @property
+    def web_dir(self) -> Path:
+        return self.data_dir / "web"
+
+    @property
     def secrets_dir(self) -> Path:
         return self.data_dir / "secrets"
 
@@ -75,17 +80,22 @@ class Installation:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             for folder in (self.registry_dir, self.inference_dir, self.logs_dir):
                 folder.mkdir(exist_ok=True)
-            for private in (self.secrets_dir, self.gateway_dir):  # the gateway keeps events, and so users' ids
+            for private in (self.secrets_dir, self.gateway_dir, self.web_dir):  # both keep users' ids
                 private.mkdir(mode=0o700, exist_ok=True)
             # What was published before there was a key stays usable: only a new registry begins with signatures.
             if self.secret(SIGNING_KEY) is None and not any(self.registry_dir.iterdir()):
                 self.keep_secret(SIGNING_KEY, secrets.token_hex(KEY_SECRET_BYTES))
-            if self.secret("key_secret") is None:
-                self.keep_secret("key_secret", secrets.token_hex(KEY_SECRET_BYTES))
+            self._make_secret("key_secret", secrets.token_hex(KEY_SECRET_BYTES))
+            self._make_secret("web_session_secret", secrets.token_hex(KEY_SECRET_BYTES))
+            self._make_secret("web_password", secrets.token_urlsafe(PASSWORD_BYTES))
         except OSError as error:
             raise InstallationError(
                 f"cannot use {self.data_dir} as data folder: {error.strerror}; choose another with --data-dir"
             ) from error
+
+    def _make_secret(self, name: str, value: str) -> None:
+        if self.secret(name) is None:
+            self.keep_secret(name, value)
 
     def secret(self, name: str) -> str | None:
         """A secret of this installation, or None if it was never kept."""

@@ -6,8 +6,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import cast
@@ -21,13 +22,27 @@ from evershelf.supervision.installation import LOOPBACK, Installation, Installat
 from evershelf.supervision.postgres import PostgresService
 from evershelf.supervision.process import Command, Process
 from evershelf.supervision.registry import registry_environment
-from evershelf.supervision.settings import InstallationSettings
+from evershelf.supervision.settings import InstallationSettings, WebSettings
 from evershelf.supervision.supervisor import POLL_INTERVAL_S, RestartPolicy, Supervisor
+from evershelf.supervision.web import choose_port, find_build, find_node, web_command
 
 GATEWAY_PORT_DEFAULT = 8080
 READY_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 1.0
-KEY_NAME = "this machine's command line"
+
+
+@dataclass(frozen=True)
+class OwnKey:
+    """A key that the installation makes for one of its own parts: the secret it is kept as, its name, its scopes."""
+
+    secret: str
+    name: str
+    scopes: tuple[Scope, ...]
+
+
+OPERATOR_KEY = OwnKey("api_key", "this machine's command line", tuple(Scope))
+SHOP_KEY = OwnKey("web_shop_key", "this machine's storefront", (Scope.RECOMMEND, Scope.EVENTS, Scope.CATALOG))
+CONSOLE_KEY = OwnKey("web_admin_key", "this machine's console", (Scope.ADMIN,))
 
 
 class ServiceFailedError(Exception):
@@ -78,8 +93,11 @@ class Launch:
         return asyncio.run(migrate(self._database_url))
 
     def ensure_key(self) -> str:
-        """The installation's own API key; made when there is none, or when the database does not know it."""
-        return asyncio.run(ensure_key(self.home, self._database_url, self.key_secret()))
+        """The installation's own API key; it and the web part's are made where the database knows none."""
+        keys = asyncio.run(
+            ensure_keys(self.home, self._database_url, self.key_secret(), (OPERATOR_KEY, SHOP_KEY, CONSOLE_KEY))
+        )
+        return keys[OPERATOR_KEY.secret]
 
     def key_secret(self) -> str:
         """The secret that keys are hashed with, in hex."""
@@ -131,6 +149,25 @@ class Launch:
         arguments = (sys.executable, "-m", "evershelf.cli", "demo", "traffic", "--data-dir", str(self.home.data_dir))
         self.supervisor.start(self._process(Command("shoppers", arguments)))
 
+    def start_web(self, gateway_url: str, *, pictures_dir: Path | None = None, shoppers: str | None = None) -> str:
+        """Start storefront and console and return their URL. Raises NoWebError where that is impossible."""
+        given = WebSettings()
+        node, program = find_node(), find_build(given)
+        found = {
+            "web_gateway_url": gateway_url,
+            **{name: self.home.secret(name) for name in ("web_shop_key", "web_admin_key")},
+            **{name: self.home.secret(name) for name in ("web_password", "web_session_secret")},
+            "web_data_dir": self.home.web_dir,
+            "web_pictures_dir": pictures_dir,
+            "web_shoppers": shoppers,
+        }
+        missing = {name: value for name, value in found.items() if getattr(given, name) is None}
+        settings = WebSettings.model_validate({**given.model_dump(exclude_none=True), **missing})
+        port = choose_port(self.home, settings)
+        url = f"http://{settings.web_host}:{port}"
+        self._start_and_wait(web_command(node, program, settings, port), f"{url}/healthz")
+        return url
+
     def wait_for(self, process: Process, url: str) -> None:
         """Return once `url` answers 200. Raises ServiceFailedError, with the end of its log, if it cannot."""
         give_up_at_s = time.monotonic() + READY_TIMEOUT_S
@@ -157,19 +194,25 @@ class Launch:
         return self.home.logs_dir / f"{name}.log"
 
 
-async def ensure_key(home: Installation, database_url: str, key_secret: str) -> str:
-    """A key with all scopes that the database at `database_url` knows, kept in the installation's secrets."""
+async def ensure_keys(
+    home: Installation, database_url: str, key_secret: str, wanted: Sequence[OwnKey]
+) -> dict[str, str]:
+    """The keys by the name of their secret; one that the database does not know is made anew and kept."""
+    secret = bytes.fromhex(key_secret)
+    found: dict[str, str] = {}
     pool = await open_pool(database_url, size_max=1)
     try:
-        kept = home.secret("api_key")
-        if kept and any(_is_same(kept, key, bytes.fromhex(key_secret)) for key in await list_keys(pool)):
-            return kept
-        plain, stored = mint_key(bytes.fromhex(key_secret), KEY_NAME, tuple(Scope))
-        await create_key(pool, stored, actor="evershelf up")
+        stored_keys = await list_keys(pool)
+        for own in wanted:
+            kept = home.secret(own.secret)
+            if kept is None or not any(_is_same(kept, stored, secret) for stored in stored_keys):
+                kept, stored = mint_key(secret, own.name, own.scopes)
+                await create_key(pool, stored, actor="evershelf up")
+                home.keep_secret(own.secret, kept)
+            found[own.secret] = kept
     finally:
         await pool.close()
-    home.keep_secret("api_key", plain)
-    return plain
+    return found
 
 
 def _is_same(plain: str, stored: StoredKey, key_secret: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Settings of an installation run by the command line."""
+"""Settings of an installation run by the command line, and of the web process beside it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,3 +19,19 @@ class InstallationSettings(Settings):
     supervisor_restart_delay_max_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     supervisor_log_size_max_bytes: Annotated[int, Field(ge=1_000, le=2**30)] = 10_000_000
     supervisor_refresh_interval_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+
+
+class WebSettings(Settings):
+    """What the web process reads from its environment; an installation fills in what is not set."""
+
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    web_build_dir: Path | None = None
+    web_gateway_url: str | None = None
+    web_shop_key: SecretStr | None = None
+    web_admin_key: SecretStr | None = None
+    web_password: SecretStr | None = None
+    web_session_secret: SecretStr | None = None
+    web_data_dir: Path | None = None
+    web_pictures_dir: Path | None = None
+    web_shoppers: str | None = None

@@ -42,7 +42,7 @@ function Health({ data }: { data: Schema<"DataHealth"> }) {
           <Chart title="Events by type" isStacked timeline={timeline} tells="latest" series={types.map(([type, values], place) => ({ name: inPlainWords(type), values: perSecond(values), colour: colourOf(place) }))} format={rate} />
         ) : (
           <Panel title="Events by type">
-            <Empty command="evershelf demo --traffic">No events arrived in this range.</Empty>
+            <Empty command="evershelf demo traffic">No events arrived in this range.</Empty>
           </Panel>
         )}
         <Panel title="Lateness" note="from happening to being reported">

@@ -26,7 +26,7 @@ export function OverviewPage() {
             ))}
           </SelectField>
           {data.totals.answers === 0 ? (
-            <Empty command="evershelf demo --traffic">No answers were given in this range. Ask for some, or let simulated shoppers do it.</Empty>
+            <Empty command="evershelf demo traffic">No answers were given in this range. Ask for some, or let simulated shoppers do it.</Empty>
           ) : (
             <Answered data={data} />
           )}

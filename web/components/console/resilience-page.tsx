@@ -91,7 +91,7 @@ function Budgets({ data }: { data: Schema<"Resilience"> }) {
   if (!data.median && !data.p99) {
     return (
       <Panel title="Where the budget went">
-        <Empty command="evershelf demo --traffic">Nothing was answered in this range.</Empty>
+        <Empty command="evershelf demo traffic">Nothing was answered in this range.</Empty>
       </Panel>
     );
   }
