@@ -19,7 +19,7 @@ from evershelf.models.pruning import WEIGHTS_PER_ROW, strongest_of
 from evershelf.models.sparse_rows import Float32s, Float64s, Int32s, Int64s, SparseRows
 
 # Co-occurrences kept at most (8 bytes each); beyond it every item keeps only its strongest.
-CELLS_MAX = 200_000_000
+CELLS_MAX = 100_000_000
 # A history longer than this belongs to a robot or a warehouse; only its newest part is paired.
 HISTORY_MAX = 1_000
 

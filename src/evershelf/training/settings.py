@@ -12,7 +12,7 @@ class TrainingSettings(Settings):
 
     training_seed: int = 7
     training_time_limit_s: Annotated[float, Field(gt=0)] = 600.0
-    training_candidates_max: Annotated[int, Field(ge=1, le=500)] = 60
+    training_candidates_max: Annotated[int, Field(ge=1, le=500)] = 30
     training_extract_timeout_s: Annotated[float, Field(gt=0)] = 1_800.0
     # None: the newest tenth of the events is the test window.
     training_test_days: Annotated[float, Field(gt=0)] | None = None
