@@ -267,7 +267,7 @@ class Run:
 
 def _items_of(body: bytes) -> tuple[str, bytes]:
     told = orjson.loads(body)
-    return told["snapshot"]["version"], body[body.index(b'"items":') :]
+    return told["snapshot"]["version"], body[body.index(b'"items":[') :]
 
 
 async def _bury(world: World) -> None:

@@ -155,10 +155,7 @@ class Traffic:
             if known is not None and report.event_id not in truth.exempt and truth.forgotten_s < 0:
                 checks.fail("G10", f"event {report.event_id} is accepted twice")
             truth.acked.setdefault(report.event_id, report)
-            if report.is_interaction:
-                truth.interested.update(
-                    who for who in (report.body.get("user_id"), report.body.get("session_id")) if who is not None
-                )
+            truth.takes_interest(report)
         elif status in {EventStatus.DUPLICATE, EventStatus.CONFLICT}:
             bodies = truth.sent_bodies[report.event_id]
             if status is EventStatus.CONFLICT and len(bodies) < 2:

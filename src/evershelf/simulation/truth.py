@@ -8,6 +8,7 @@ from uuid import UUID
 from evershelf.simulation import shop
 from evershelf.simulation.clients import Question, Report
 from evershelf.simulation.gateway_process import Answer
+from evershelf.simulation.tables import POISON
 
 SUPPRESSION_S = 5.0
 
@@ -60,6 +61,11 @@ class Truth:
         if item_id in self.surely_heard:
             return False
         return bool(self.deaf) or asked_s - max(hidden_s, self.news_since_s) <= SUPPRESSION_S
+
+    def takes_interest(self, report: Report) -> None:
+        """From now on there is a history of whoever this is about, unless the event is one that no table takes."""
+        if report.is_interaction and not report.body["item_id"].startswith(POISON):
+            self.interested |= {report.body[who] for who in ("user_id", "session_id") if who in report.body}
 
     def becomes_deaf(self, why: str, *, now_s: float) -> None:
         """From now on no news can reach the gateway; what it has heard by now it has to keep."""

@@ -205,6 +205,9 @@ class World:
     def _damage_spool(self) -> None:
         self.truth.exempt |= {event_id for event_id in self.truth.acked if event_id not in self.tables.events}
         self.truth.forgotten_s = self.loop.time()
+        self.truth.interested.clear()
+        for event_id in self.truth.acked.keys() - self.truth.exempt:
+            self.truth.takes_interest(self.truth.acked[event_id])
         _overwrite(self.folder / "gateway" / "spool.sqlite", at=0)
 
     async def damage_mirror(self) -> None:
