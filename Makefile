@@ -32,7 +32,7 @@ test: setup web chromium ## Run all tests.
 
 .PHONY: chaos
 chaos: setup ## Inject one fault of every kind under load, then kill for a while; at most 20 minutes.
-	@timeout 1200 $(BIN)/evershelf drill run short kill-loop $(DRILL_ARGUMENTS)
+	@timeout --foreground --kill-after 60 1200 $(BIN)/evershelf drill run short kill-loop $(DRILL_ARGUMENTS)
 
 SEEDS ?= 1000
 .PHONY: simulate

@@ -73,7 +73,9 @@ def run_drills(  # noqa: PLR0917 - typer calls it by name; each parameter is an 
     """
     from evershelf.drills.report import as_fields, write
     from evershelf.drills.run import Options
+    from evershelf.supervision.supervisor import obey_signals
 
+    obey_signals()  # a run that is ended early unmounts its disks and ends its processes all the same
     fault_s = seconds or 8.0
     options = Options(rate_per_s=rate, fault_s=requests / rate if requests else fault_s, budget_ms=budget_ms, seed=seed)
     reports, skipped, more = asyncio.run(_run(names, options, folder, kills=kills, long_s=seconds))

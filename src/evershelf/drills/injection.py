@@ -60,9 +60,9 @@ def stub(link: str, play: Play) -> Injection:
         out = cast("IO[bytes]", child.stdout)
         try:
             port = int(out.readline())
+            before = rig.proxy.tally(link).connections
             rig.proxy.aim(link, port)
             rig.proxy.cut(link)
-            before = rig.proxy.tally(link).connections
 
             async def felt() -> bool:
                 return rig.proxy.tally(link).connections > before

@@ -134,7 +134,7 @@ async def _play(rig: Rig, row: Row, options: Options, load: Load) -> tuple[Timel
     fault_s = time.monotonic()
     async with row.inject(rig) as felt:
         struck_s = time.monotonic()
-        await _sleep_until(fault_s + options.fault_s)
+        await _sleep_until(struck_s + options.fault_s)
         was_felt = await felt()
         healing_s = time.monotonic()
     healed_s = time.monotonic()
