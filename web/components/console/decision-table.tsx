@@ -23,7 +23,7 @@ export function DecisionTable({ decisions, openId, onOpen, withWho = true }: { d
         { id: "degraded", header: "Degraded", by: (row) => Number(row.degraded), cell: (row) => <DegradedMark isDegraded={row.degraded} /> },
         { id: "items", header: "Items", by: (row) => row.items, cell: (row) => row.items, isNumber: true },
         { id: "elapsed", header: "Elapsed", by: (row) => row.elapsed_ms, cell: (row) => formatMs(row.elapsed_ms), isNumber: true },
-        { id: "purpose", header: "", cell: (row) => (row.purpose === "replay" ? <Badge>replay</Badge> : row.drill_id ? <Badge tone="warn">drill</Badge> : null) },
+        { id: "purpose", header: "Kind", cell: (row) => (row.purpose === "replay" ? <Badge>replay</Badge> : row.drill_id ? <Badge tone="warn">drill</Badge> : <span className="text-muted">answer</span>) },
       ]}
       rows={decisions}
       keyOf={(row) => row.recommendation_id}

@@ -47,7 +47,7 @@ function Sidebar({ theme }: { theme: string }) {
   const carried = carriedQuery(useSearchParams());
   const groups = [...new Set(PAGES.map((page) => page.group))];
   return (
-    <div className="flex flex-col border-b bg-surface lg:sticky lg:top-0 lg:h-dvh lg:border-r lg:border-b-0">
+    <aside className="flex flex-col border-b bg-surface lg:sticky lg:top-0 lg:h-dvh lg:border-r lg:border-b-0">
       <Link href={`/console${carried}`} prefetch={false} className="flex h-12 shrink-0 items-center gap-2 px-4 text-sm font-semibold">
         <LibraryBig aria-hidden="true" className="size-5 text-accent" strokeWidth={1.8} /> Evershelf
       </Link>
@@ -88,6 +88,6 @@ function Sidebar({ theme }: { theme: string }) {
           </form>
         </div>
       </div>
-    </div>
+    </aside>
   );
 }

@@ -38,7 +38,7 @@ export function PlacementsPage() {
                   { id: "deadline", header: "Deadline", by: (row) => row.placement.deadline_ms ?? 0, cell: (row) => `${row.placement.deadline_ms} ms`, isNumber: true },
                   { id: "seen", header: "Seen items", by: (row) => row.placement.seen_items ?? "", cell: (row) => inPlainWords(row.placement.seen_items ?? "") },
                   { id: "answers", header: "Answers, last hour", by: (row) => row.answers_last_hour, cell: (row) => formatCount(row.answers_last_hour), isNumber: true },
-                  { id: "default", header: "", cell: (row) => (row.default ? <Badge>as installed</Badge> : null) },
+                  { id: "default", header: "Definition", cell: (row) => (row.default ? <Badge>as installed</Badge> : <Badge tone="accent">edited</Badge>) },
                 ]}
                 rows={states}
                 keyOf={(row) => row.placement.name}
