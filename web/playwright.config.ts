@@ -1,0 +1,20 @@
+import { defineConfig } from "@playwright/test";
+
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+export default defineConfig({
+  testDir: "tests",
+  outputDir: "test-results",
+  workers: 1,
+  // A loaded machine is slow, not wrong: patience costs nothing where all is well.
+  timeout: 90_000,
+  expect: { timeout: 20_000 },
+  reporter: "line",
+  use: {
+    baseURL: process.env.EVERSHELF_TEST_WEB_URL ?? "http://127.0.0.1:3000",
+    viewport: { width: 1280, height: 900 },
+    permissions: ["clipboard-read", "clipboard-write"],
+    launchOptions: { executablePath: process.env.EVERSHELF_TEST_CHROMIUM ?? "/usr/bin/chromium", args: FLAGS },
+    trace: "off",
+  },
+});
