@@ -98,6 +98,7 @@ async def shop(server_url: str, folder: Path, **given: object) -> AsyncIterator[
                 "gateway_grace_s": 5,
                 "gateway_loop_lag_ms_max": 60_000.0,  # this machine may be busy with other tests
                 "gateway_snapshot_poll_s": 0.1,
+                "gateway_holdout_share": 0.0,
                 "inference_url": f"http://127.0.0.1:{unused_port()}",
             }
             yield GatewaySettings(**(settings | given)), pool

@@ -31,6 +31,22 @@ def registry(data_dir: Path | None) -> "Registry":
     return open_own_registry(installation(data_dir))
 
 
+def operator() -> str:
+    """Who acts, for histories and the audit log."""
+    import getpass
+
+    return f"cli:{getpass.getuser()}"
+
+
+def reachable_database(data_dir: Path | None) -> str | None:
+    """The URL of a database that is configured or runs; none is started for this."""
+    configured = settings().database_url
+    if configured is not None:
+        return configured.get_secret_value()
+    home = installation(data_dir)
+    return home.secret("database_url") if home.is_running() else None
+
+
 @contextmanager
 def open_database(data_dir: Path | None) -> Iterator[str]:
     """Yield the URL of a PostgreSQL that runs while the block does; it is not migrated here.

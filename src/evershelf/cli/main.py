@@ -16,6 +16,7 @@ from evershelf.cli.models import models_app
 from evershelf.cli.operation import migrate, openapi
 from evershelf.cli.proof import simulate
 from evershelf.cli.rehearse import rehearse_app
+from evershelf.cli.report import report_app
 from evershelf.cli.serving import recommend, up
 from evershelf.cli.training import evaluate, refresh, train
 
@@ -46,6 +47,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(import_app, name="import")
 app.add_typer(models_app, name="models")
 app.add_typer(rehearse_app, name="rehearse")
+app.add_typer(report_app, name="report")
 app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="key")
 app.add_typer(items_app, name="items")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evershelf.cli.audit import audit
+from evershelf.cli.canary import canary_app
+from evershelf.cli.context import operator
 from evershelf.cli.context import registry as open_registry
 from evershelf.cli.exits import GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from evershelf.registry.store import Registry
 
 models_app = typer.Typer(help="Model versions: list them, promote one, roll back.", no_args_is_help=True)
+models_app.add_typer(canary_app, name="canary")
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the move.")]
 
@@ -59,7 +63,9 @@ def promote_model(
         if failed:
             raise typer.Exit(GATE_HELD)
         override = " (forced past the gate)" if force else " (gain accepted)" if accept_gain else ""
-        _print_move(promote(registry, version, moved_by=_operator(), reason=reason + override), as_json=as_json)
+        pointer = promote(registry, version, moved_by=operator(), reason=reason + override)
+        audit(data_dir, "model.promote", pointer)
+        _print_move(pointer, as_json=as_json)
 
 
 @models_app.command("check")
@@ -87,7 +93,9 @@ def roll_back_model(data_dir: DataDir = None, reason: Reason = "rolled back by h
     from evershelf.registry.store import roll_back
 
     with _refusals_told():
-        _print_move(roll_back(open_registry(data_dir), moved_by=_operator(), reason=reason), as_json=as_json)
+        pointer = roll_back(open_registry(data_dir), moved_by=operator(), reason=reason)
+        audit(data_dir, "model.roll_back", pointer)
+        _print_move(pointer, as_json=as_json)
 
 
 def _examined(registry: "Registry", version: str, *, accept_gain: bool) -> "tuple[GateCheck, ...]":
@@ -104,9 +112,9 @@ def _failures(checks: "tuple[GateCheck, ...]") -> "list[GateCheck]":
 
 
 def _rows(registry: "Registry") -> list[dict[str, object]]:
-    from evershelf.registry.aliases import CHAMPION, PREVIOUS
+    from evershelf.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
 
-    pointers = {name: registry.read_alias("models", name) for name in (CHAMPION, PREVIOUS)}
+    pointers = {name: registry.read_alias("models", name) for name in (CHAMPION, CHALLENGER, PREVIOUS)}
     rows: list[dict[str, object]] = []
     for version in registry.versions("models"):
         manifest = registry.manifest("models", version)
@@ -150,12 +158,6 @@ def _print_move(pointer: "AliasPointer", *, as_json: bool) -> None:
         typer.echo(pointer.model_dump_json(indent=2))
     else:
         typer.echo(f"champion is now {pointer.version} (move {pointer.sequence})")
-
-
-def _operator() -> str:
-    import getpass
-
-    return f"cli:{getpass.getuser()}"
 
 
 @contextmanager

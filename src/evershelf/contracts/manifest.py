@@ -154,6 +154,31 @@ class SnapshotManifest(BaseModel):
     signature: Signature | None = None
 
 
+class RolloutStage(BaseModel):
+    """A share of the users, for at least so long."""
+
+    model_config = ConfigDict(frozen=True)
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    seconds: Annotated[float, Field(gt=0)]
+
+
+class RolloutPlan(BaseModel):
+    """How a challenger is tried: a share of requests is copied to it; without stages, that is all (shadow)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shadow_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    stages: Annotated[tuple[RolloutStage, ...], Field(max_length=16)] = ()
+    # Whether the challenger becomes champion when the last stage is over.
+    promote: bool = True
+
+
+CANARY_STAGES = tuple(
+    RolloutStage(share=share, seconds=minutes * 60) for share, minutes in ((0.01, 10), (0.05, 20), (0.25, 30), (1, 30))
+)
+
+
 class AliasPointer(BaseModel):
     """Where an alias points. `sequence` counts its moves; a move must name the sequence it replaces."""
 
@@ -164,3 +189,5 @@ class AliasPointer(BaseModel):
     moved_at: datetime
     moved_by: str
     reason: str
+    # Only of the challenger; releases that do not know it serve the version all the same.
+    plan: RolloutPlan | None = None

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     EMPTY_MODEL_ANSWER = "empty_model_answer"
     LOW_CONFIDENCE = "low_confidence"
     NOT_IN_LADDER = "not_in_ladder"  # the placement does not ask the model
+    HOLDOUT = "holdout"  # this user gets the baseline on purpose, so that the model's uplift can be measured
     # The model had no part in it, because of trouble
     DEADLINE_EXCEEDED = "deadline_exceeded"
     BUDGET_TOO_SMALL = "budget_too_small"

@@ -205,6 +205,8 @@ class Rig:
             "EVERSHELF_DATABASE_URL": url,
             "EVERSHELF_REGISTRY": str(self.folder / "registry"),
             "EVERSHELF_KEY_SECRET": KEY_SECRET,
+            # A rehearsal counts what the model answers: nobody is held out from it.
+            "EVERSHELF_GATEWAY_HOLDOUT_SHARE": "0",
             "EVERSHELF_INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
             "EVERSHELF_INFERENCE_PORT": str(self.inference_port),
             "EVERSHELF_INFERENCE_CACHE_DIR": str(self.folder / "inference"),

@@ -22,6 +22,7 @@ from evershelf.gateway.outside import Outside
 from evershelf.gateway.parts import Parts, figures
 from evershelf.gateway.quotas import Quotas
 from evershelf.gateway.rehearsal import Rehearsals
+from evershelf.gateway.rollout import Rollout
 from evershelf.gateway.routes import admin, catalog, events, health, recommendations, shop
 from evershelf.gateway.routes import problems as problem_pages
 from evershelf.gateway.series import Series
@@ -63,6 +64,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     spool = Spool(settings, clock=outside.clock, open_sqlite=outside.open_sqlite)
     snapshots = SnapshotHolder(settings, mirror, telemetry, clock=outside.clock)
     series = Series(outside.clock)
+    models = ModelDesk(settings)
     loop_lag = LoopLag(outside.clock.monotonic_s)
     return Parts(
         settings=settings,
@@ -83,7 +85,8 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         series=series,
         drills=Drills(settings, series, outside),
         catalog=CatalogIndex(snapshots, telemetry),
-        models=ModelDesk(settings),
+        models=models,
+        rollout=Rollout(settings, models, database, telemetry, outside=outside),
     )
 
 
@@ -103,6 +106,7 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
         parts.drills,
         parts.catalog,
         parts.models,
+        parts.rollout,
         Watch(parts),
         Rehearsals(parts),
     ):  # after all that answers need

@@ -19,6 +19,7 @@ from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.model_desk import ModelDesk
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.quotas import Quotas
+from evershelf.gateway.rollout import Rollout
 from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shed import ShedAnswers
@@ -55,6 +56,7 @@ class Parts:
     drills: Drills
     catalog: CatalogIndex
     models: ModelDesk
+    rollout: Rollout
 
 
 def figures(parts: Parts) -> dict[str, float]:
@@ -62,6 +64,7 @@ def figures(parts: Parts) -> dict[str, float]:
     shelf, counts = parts.snapshots.current, parts.spool.counts()
     return {
         "evershelf_database_up": parts.database.state is DependencyState.UP,
+        "evershelf_rollout_share": parts.rollout.share,
         "evershelf_snapshot_age_seconds": max(0.0, parts.outside.clock.unix_s() - shelf.created_at_s),
         "evershelf_snapshot_items": len(shelf),
         "evershelf_spool_events_accepted": counts.accepted,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -74,6 +75,8 @@ async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         budget_ms_min=parts.settings.gateway_inference_budget_ms_min,
         quality=fullness,
     )
+    if refused is not Reason.NOT_IN_LADDER and parts.rollout.holds_out(ask.request.user_id or ask.request.session_id):
+        return ModelReply(Reason.HOLDOUT)
     if refused is not None:
         return ModelReply(refused)
     try:
@@ -94,14 +97,17 @@ async def _model_branch(parts: Parts, ask: Ask, query: Query, quality: float) ->
         played = await ask.drill.inference(ask.remaining_ms(_reserve_ms(parts)))
         if played is not None:
             return ModelReply(played, history_trouble=trouble)
-    reply = await parts.inference.rank(
+    asking = partial(
+        parts.inference.rank,
         interactions,
         k=candidates(query.k, quality),
         exclude=sorted(_query(ask, history).hidden),
         evidence=with_evidence(quality),
         answered=Reason.CONTEXTUAL if request.context_items else Reason.PERSONALIZED,
-        remaining_ms=ask.remaining_ms(_reserve_ms(parts)),
     )
+    model = parts.rollout.model_for(request.user_id or request.session_id)
+    reply = await asking(remaining_ms=ask.remaining_ms(_reserve_ms(parts)), model=model)
+    parts.rollout.saw(reply, ask.shelf, model, asking)
     return replace(reply, history_trouble=trouble)
 
 

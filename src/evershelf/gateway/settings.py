@@ -96,6 +96,11 @@ class GatewaySettings(RegistrySettings):
     gateway_ship_attempts_max: Annotated[int, Field(ge=1)] = 5
     gateway_ship_backoff_s_max: Annotated[float, Field(gt=0)] = 30.0
 
+    # The challenger's trial is looked at so often: the longest that a broken guardrail goes unnoticed by its gateway.
+    gateway_rollout_poll_s: Annotated[float, Field(gt=0, le=10)] = 1.0
+    # Users and sessions that always get the baseline, so that the model's uplift can be measured.
+    gateway_holdout_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+
     gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 10_000
     gateway_decisions_share: Annotated[float, Field(ge=0, le=1)] = 1.0
 

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.log_writer import LogWriter
+from evershelf.gateway.rollout_metrics import RolloutMetrics
 from evershelf.policy.shedding import Priority, Service
 
 # An answer takes about a millisecond without the model, its deadline at most; 2.5 s is past every deadline.
@@ -66,9 +67,8 @@ class Telemetry:
         self._events = Counter(
             "evershelf_events", "Events received by what became of them.", ["status"], registry=self._registry
         )
-        self._snapshot_refusals = Counter(
-            "evershelf_snapshot_refusals", "Snapshots that were not adopted.", registry=self._registry
-        )
+        snapshot_refusals = "evershelf_snapshot_refusals", "Snapshots that were not adopted."
+        self._snapshot_refusals = Counter(*snapshot_refusals, registry=self._registry)
         self._caught = Counter(
             "evershelf_caught_errors",
             "Bugs that were survived, by the boundary that caught them.",
@@ -88,6 +88,7 @@ class Telemetry:
             for priority in Priority
             for service in Service
         }
+        self.rollout = RolloutMetrics(self._registry)
         for status in EventStatus:  # at zero from the start, so that a rate can be taken of each
             self._events.labels(status.value)
 
@@ -179,6 +180,7 @@ GAUGES: Mapping[str, str] = {
     "evershelf_drills_active": "Drills that run in this gateway.",
     "evershelf_inference_in_flight": "Model branches that have not ended, abandoned ones included.",
     "evershelf_inference_circuit_closed": "1 while calls to inference go through.",
+    "evershelf_rollout_share": "Share of users that this gateway sends to the challenger.",
     "evershelf_snapshot_age_seconds": "Age of the snapshot in use.",
     "evershelf_snapshot_items": "Items in the snapshot in use.",
     "evershelf_spool_events_accepted": "Events ever accepted into this spool.",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from evershelf.contracts.manifest import AliasPointer
+from evershelf.contracts.manifest import AliasPointer, RolloutPlan
 from evershelf.registry.artifact import ArtifactRefused, Refusal, sync_folder, write_durably
 
 CHAMPION = "champion"
@@ -52,7 +52,14 @@ class AliasFolder:
             raise ArtifactRefused(Refusal.MANIFEST, f"alias {name} is not a pointer") from error
 
     def move(
-        self, name: str, version: str, *, expected_sequence: int | None, moved_by: str, reason: str
+        self,
+        name: str,
+        version: str,
+        *,
+        expected_sequence: int | None,
+        moved_by: str,
+        reason: str,
+        plan: RolloutPlan | None = None,
     ) -> AliasPointer:
         """Points the alias at `version`; the caller holds `lock()`. Raises AliasConflict when it moved meanwhile."""
         former = self.read(name)
@@ -61,7 +68,7 @@ class AliasFolder:
             raise AliasConflict(f"{name} is at sequence {found}, not {expected_sequence}")
         if name == CHAMPION and former and former.version != version:
             self._point(PREVIOUS, former.version, moved_by=moved_by, reason=f"champion before {version}")
-        return self._point(name, version, moved_by=moved_by, reason=reason)
+        return self._point(name, version, moved_by=moved_by, reason=reason, plan=plan)
 
     def history(self, name: str) -> tuple[AliasPointer, ...]:
         """Every move still on record, oldest first."""
@@ -85,7 +92,9 @@ class AliasFolder:
             _take(file.fileno())
             yield
 
-    def _point(self, name: str, version: str, *, moved_by: str, reason: str) -> AliasPointer:
+    def _point(
+        self, name: str, version: str, *, moved_by: str, reason: str, plan: RolloutPlan | None = None
+    ) -> AliasPointer:
         former = self.read(name)
         if former:
             self._record(name, former)
@@ -95,6 +104,7 @@ class AliasFolder:
             moved_at=datetime.now(UTC),
             moved_by=moved_by,
             reason=reason,
+            plan=plan,
         )
         incoming = self._folder / f".{name}.incoming"
         write_durably(incoming, pointer.model_dump_json().encode())

@@ -24,7 +24,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 from pydantic import ValidationError
 
-from evershelf.contracts.manifest import MANIFEST_NAME, AliasPointer, ArtifactFile, ModelManifest, SnapshotManifest
+from evershelf.contracts.manifest import (
+    MANIFEST_NAME,
+    AliasPointer,
+    ArtifactFile,
+    ModelManifest,
+    RolloutPlan,
+    SnapshotManifest,
+)
 from evershelf.registry.aliases import CHAMPION, POINTER_SIZE_BYTES_MAX, PREVIOUS, AliasConflict
 from evershelf.registry.artifact import (
     FILE_SIZE_BYTES_MAX,
@@ -149,7 +156,15 @@ class ObjectRegistry:
         return None if found is None else _pointer(name, found.content)
 
     def move_alias(
-        self, kind: Kind, name: str, version: str, *, expected_sequence: int | None, moved_by: str, reason: str
+        self,
+        kind: Kind,
+        name: str,
+        version: str,
+        *,
+        expected_sequence: int | None,
+        moved_by: str,
+        reason: str,
+        plan: RolloutPlan | None = None,
     ) -> AliasPointer:
         """Points the alias at an existing version, if it still is at `expected_sequence` (None: not set yet).
 
@@ -168,7 +183,12 @@ class ObjectRegistry:
         if former is not None:
             self._record(kind, name, former)
         pointer = AliasPointer(
-            version=version, sequence=(at or 0) + 1, moved_at=datetime.now(UTC), moved_by=moved_by, reason=reason
+            version=version,
+            sequence=(at or 0) + 1,
+            moved_at=datetime.now(UTC),
+            moved_by=moved_by,
+            reason=reason,
+            plan=plan,
         )
         self._swap(_alias_key(kind, name), pointer, found)
         self._record(kind, name, pointer)

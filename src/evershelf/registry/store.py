@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, overload
 
-from evershelf.contracts.manifest import AliasPointer, ArtifactFile, ModelManifest, SnapshotManifest
-from evershelf.registry.aliases import CHAMPION, PREVIOUS, AliasConflict, AliasFolder
+from evershelf.contracts.manifest import AliasPointer, ArtifactFile, ModelManifest, RolloutPlan, SnapshotManifest
+from evershelf.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS, AliasConflict, AliasFolder
 from evershelf.registry.artifact import (
     INCOMING_PREFIX,
     ArtifactRefused,
@@ -59,7 +59,15 @@ class Registry(Protocol):
     def reachable(self) -> bool: ...
     def read_alias(self, kind: Kind, name: str) -> AliasPointer | None: ...
     def move_alias(
-        self, kind: Kind, name: str, version: str, *, expected_sequence: int | None, moved_by: str, reason: str
+        self,
+        kind: Kind,
+        name: str,
+        version: str,
+        *,
+        expected_sequence: int | None,
+        moved_by: str,
+        reason: str,
+        plan: RolloutPlan | None = None,
     ) -> AliasPointer: ...
     def alias_history(self, kind: Kind, name: str) -> tuple[AliasPointer, ...]: ...
     def prune(self, kind: Kind, *, keep: int) -> tuple[str, ...]: ...
@@ -156,7 +164,15 @@ class DirectoryRegistry:
         return self._aliases(kind, name).read(name)
 
     def move_alias(
-        self, kind: Kind, name: str, version: str, *, expected_sequence: int | None, moved_by: str, reason: str
+        self,
+        kind: Kind,
+        name: str,
+        version: str,
+        *,
+        expected_sequence: int | None,
+        moved_by: str,
+        reason: str,
+        plan: RolloutPlan | None = None,
     ) -> AliasPointer:
         """Points the alias at an existing version, if it still is at `expected_sequence` (None: not set yet).
 
@@ -169,7 +185,9 @@ class DirectoryRegistry:
         aliases = self._aliases(kind, name)
         with aliases.lock():
             self.manifest(kind, version)
-            return aliases.move(name, version, expected_sequence=expected_sequence, moved_by=moved_by, reason=reason)
+            return aliases.move(
+                name, version, expected_sequence=expected_sequence, moved_by=moved_by, reason=reason, plan=plan
+            )
 
     def alias_history(self, kind: Kind, name: str) -> tuple[AliasPointer, ...]:
         """The moves of an alias, oldest first."""
@@ -241,6 +259,41 @@ def roll_back(registry: Registry, *, moved_by: str, reason: str) -> AliasPointer
     if previous is None:
         raise AliasConflict("there is no previous champion to go back to")
     return promote(registry, previous.version, moved_by=moved_by, reason=reason)
+
+
+def challenge(registry: Registry, version: str, plan: RolloutPlan, *, moved_by: str, reason: str) -> AliasPointer:
+    """Makes `version` the challenger, to be tried by `plan`. Raises AliasConflict, ArtifactRefused."""
+    champion = registry.read_alias("models", CHAMPION)
+    if champion is None or champion.version == version:
+        raise AliasConflict("a challenger needs another version as champion")
+    return _move_challenger(registry, version, moved_by=moved_by, reason=reason, plan=plan)
+
+
+def withdraw(registry: Registry, version: str, *, moved_by: str, reason: str) -> AliasPointer:
+    """Ends the trial of `version`: the challenger is the champion again, which is nobody.
+
+    Raises:
+        AliasConflict: another version, or none, is the challenger.
+    """
+    champion, found = registry.read_alias("models", CHAMPION), registry.read_alias("models", CHALLENGER)
+    if champion is None or found is None or found.version != version or found.version == champion.version:
+        raise AliasConflict(f"{version} is not the challenger")
+    return _move_challenger(registry, champion.version, moved_by=moved_by, reason=reason)
+
+
+def _move_challenger(
+    registry: Registry, version: str, *, moved_by: str, reason: str, plan: RolloutPlan | None = None
+) -> AliasPointer:
+    found = registry.read_alias("models", CHALLENGER)
+    return registry.move_alias(
+        "models",
+        CHALLENGER,
+        version,
+        expected_sequence=found.sequence if found else None,
+        moved_by=moved_by,
+        reason=reason,
+        plan=plan,
+    )
 
 
 def discard(folder: Path) -> None:

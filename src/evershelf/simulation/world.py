@@ -63,6 +63,7 @@ class World:
         self.versions = sorted(self.registry.versions("snapshots"))
         self.settings = GatewaySettings.model_validate({
             "key_secret": shop.SECRET,
+            "gateway_holdout_share": 0.0,
             "gateway_data_dir": folder / "gateway",
             "registry": str(folder / "registry"),
             "database_url": "postgresql://simulated/evershelf",

@@ -11,11 +11,13 @@ from evershelf.gateway.routes import (
     admin_models,
     admin_operation,
     admin_placements,
+    admin_rollout,
     admin_series,
 )
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"], dependencies=[Depends(require(Scope.ADMIN))])
 for part in (
-    admin_series, admin_decisions, admin_models, admin_catalog, admin_placements, admin_drills, admin_operation,
+    admin_series, admin_decisions, admin_models, admin_rollout, admin_catalog, admin_placements, admin_drills,
+    admin_operation,
 ):  # fmt: skip
     router.include_router(part.router)

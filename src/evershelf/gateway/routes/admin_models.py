@@ -40,7 +40,7 @@ AVersion = Annotated[str, Query(max_length=VERSION_LENGTH_MAX)]
 async def list_models(http: Request, after: AVersion | None = None, limit: Limit = 50) -> ModelPage:
     """Model versions, newest first, with their aliases, figures and whether the gate let them through."""
     parts = parts_of(http)
-    aliases, manifests, unreadable = await _from_registry(parts, _catalogue)
+    aliases, manifests, unreadable = await from_registry(parts, _catalogue)
     newest = list(reversed(manifests))
     begin = next((at for at, each in enumerate(newest, start=1) if each.version == after), 0)
     page = newest[begin : begin + limit]
@@ -56,7 +56,7 @@ async def list_models(http: Request, after: AVersion | None = None, limit: Limit
 @router.get("/models/{version}")
 async def get_model(http: Request, version: str) -> ModelDetail:
     """One version: the gate's checklist, metrics, parameters, data window."""
-    aliases, manifest = await _from_registry(
+    aliases, manifest = await from_registry(
         parts_of(http), lambda registry: (_aliases(registry), registry.manifest("models", version))
     )
     return ModelDetail(
@@ -114,8 +114,8 @@ def _back(registry: Registry, *, moved_by: str, reason: str) -> AliasPointer:
 
 async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry], AliasPointer]) -> Moved:
     """Moves the champion; the registry keeps the move on record also while the audit log is out of reach."""
-    pointer = await _from_registry(parts, move, timeout_s=MOVE_TIMEOUT_S)
-    previous = await _from_registry(parts, lambda registry: registry.read_alias("models", PREVIOUS))
+    pointer = await from_registry(parts, move, timeout_s=MOVE_TIMEOUT_S)
+    previous = await from_registry(parts, lambda registry: registry.read_alias("models", PREVIOUS))
     detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
     audited = await stored_if_up(
         parts, lambda pool: record_deed(pool, actor=actor, action=action, subject=pointer.version, detail=detail)
@@ -124,7 +124,8 @@ async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry
     return Moved(pointer=pointer, previous=previous, audited=bool(audited), note=note)
 
 
-async def _from_registry(parts: Parts, question: Callable[[Registry], T], *, timeout_s: float = TIMEOUT_S) -> T:
+async def from_registry(parts: Parts, question: Callable[[Registry], T], *, timeout_s: float = TIMEOUT_S) -> T:
+    """What the registry answers. Raises ProblemError when it refuses, or cannot be reached."""
     try:
         return await parts.models.ask(question, timeout_s=timeout_s)
     except ArtifactRefused as error:

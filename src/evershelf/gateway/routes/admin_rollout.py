@@ -1,0 +1,112 @@
+"""A challenger on trial: how it does, how a trial is begun and ended; and what recommendations brought."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import JsonValue
+
+from evershelf.contracts.admin_rollout import (
+    ArmFigures,
+    AttributionReport,
+    RolloutStart,
+    RolloutStatus,
+    RolloutStop,
+)
+from evershelf.contracts.manifest import AliasPointer, RolloutPlan
+from evershelf.gateway.parts import Parts, parts_of
+from evershelf.gateway.routes.admin_models import from_registry
+from evershelf.gateway.routes.operator import Operator, stored, stored_if_up
+from evershelf.policy.attribution import told
+from evershelf.policy.rollout import Arm
+from evershelf.registry.aliases import CHALLENGER, AliasConflict
+from evershelf.registry.store import Registry, challenge, withdraw
+from evershelf.storage.attribution import AttributionQuestion, outcomes
+from evershelf.storage.audit import record_deed
+
+router = APIRouter()
+DAYS_MAX = 366
+Days = Annotated[float, Query(gt=0, le=DAYS_MAX)]
+
+
+@router.get("/canary")
+async def get_canary(http: Request) -> RolloutStatus:
+    """The trial as this gateway sees it: stage, share, both arms, overlap; why the last one ended."""
+    return _status(parts_of(http))
+
+
+@router.post("/canary")
+async def start_canary(http: Request, operator: Operator, begin: RolloutStart) -> RolloutStatus:
+    """Make a version the challenger: shadowed at once, served to more and more users if there are stages; audited."""
+    parts = parts_of(http)
+    plan = RolloutPlan(shadow_share=begin.shadow_share, stages=begin.stages, promote=begin.promote)
+
+    def move(registry: Registry) -> AliasPointer:
+        failed = [check.name for check in registry.manifest("models", begin.version).gate if not check.passed]
+        if failed and begin.stages:
+            raise AliasConflict(f"{begin.version} failed the gate ({', '.join(failed)}): only a shadow is allowed")
+        return challenge(registry, begin.version, plan, moved_by=f"console:{operator.name}", reason=begin.reason)
+
+    pointer = await from_registry(parts, move)
+    return await _audited(parts, operator.name, "canary.start", pointer)
+
+
+@router.post("/canary/stop")
+async def stop_canary(http: Request, operator: Operator, stop: RolloutStop) -> RolloutStatus:
+    """End the trial: everybody gets the champion again; audited."""
+    parts = parts_of(http)
+
+    def move(registry: Registry) -> AliasPointer:
+        found = registry.read_alias("models", CHALLENGER)
+        if found is None:
+            raise AliasConflict("there is no challenger")
+        return withdraw(registry, found.version, moved_by=f"console:{operator.name}", reason=stop.reason)
+
+    pointer = await from_registry(parts, move)
+    return await _audited(parts, operator.name, "canary.stop", pointer)
+
+
+@router.get("/attribution")
+async def get_attribution(http: Request, days: Days = 7.0, window_days: Days = 7.0) -> AttributionReport:
+    """Click-through and conversion per placement, source, reason and model version, and the uplift over the holdout."""
+    until = datetime.now(UTC)
+    question = AttributionQuestion(until - timedelta(days=days), until, timedelta(days=window_days))
+    found = await stored(parts_of(http), lambda pool: outcomes(pool, question))
+    return AttributionReport.model_validate(
+        {"since": question.since, "until": until, "window_days": window_days, **told(found)}
+    )
+
+
+async def _audited(parts: Parts, actor: str, action: str, pointer: AliasPointer) -> RolloutStatus:
+    detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
+    await stored_if_up(
+        parts, lambda pool: record_deed(pool, actor=actor, action=action, subject=pointer.version, detail=detail)
+    )
+    await parts.rollout.look_now()
+    return _status(parts)
+
+
+def _status(parts: Parts) -> RolloutStatus:
+    rollout = parts.rollout
+    trial, evidence = rollout.trial, rollout.evidence
+    return RolloutStatus(
+        state="idle" if trial is None else "canary" if trial.stages else "shadow",
+        champion=rollout.champion,
+        challenger=trial.pointer.version if trial else None,
+        since=trial.pointer.moved_at if trial else None,
+        begun_by=trial.pointer.moved_by if trial else None,
+        plan=trial.plan if trial else None,
+        stage=rollout.stage,
+        share=rollout.share,
+        champion_arm=_arm(evidence.champion),
+        challenger_arm=_arm(evidence.challenger),
+        compared=evidence.compared,
+        mean_overlap=evidence.mean_overlap,
+        absent=rollout.absent,
+        last_end=rollout.last_end,
+    )
+
+
+def _arm(arm: Arm) -> ArmFigures:
+    return ArmFigures.model_validate(asdict(arm) | {"mean_ms": arm.mean_ms})

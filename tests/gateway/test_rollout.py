@@ -1,0 +1,211 @@
+"""A challenger on trial: shadowed off the answer's path, served by stages, gone as soon as a guardrail breaks."""
+
+import asyncio
+import errno
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from evershelf.contracts.inference import RankedItem, Ranking
+from evershelf.contracts.manifest import RolloutPlan, RolloutStage
+from evershelf.contracts.recommendations import Reason
+from evershelf.gateway.database import DatabaseLink
+from evershelf.gateway.model_desk import ModelDesk
+from evershelf.gateway.outside import Clock, Outside
+from evershelf.gateway.rollout import SHADOWS_MAX, Rollout
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.telemetry import Telemetry
+from evershelf.policy.compose import ModelReply
+from evershelf.registry.store import DirectoryRegistry, challenge, withdraw
+from tests.inference.fake_model import model_folder, publish_champion
+
+MOVE = {"moved_by": "test", "reason": "test"}
+STAGES = tuple(RolloutStage(share=share, seconds=60) for share in (0.01, 0.05, 0.25, 1.0))
+USERS = [f"user-{number}" for number in range(2_000)]
+
+
+class Shelf:
+    """A catalog in which every item is known but those that are gone."""
+
+    def knows(self, item_id):
+        return not item_id.startswith("gone")
+
+
+def reply(version="m1", *, items="abcdefghij", outcome=Reason.PERSONALIZED, elapsed_ms=2.0):
+    if outcome is not Reason.PERSONALIZED:
+        return ModelReply(outcome, elapsed_ms)
+    ranked = tuple(
+        RankedItem(item_id=item_id, score=1.0 / place, evidence=()) for place, item_id in enumerate(items, start=1)
+    )
+    return ModelReply(outcome, elapsed_ms, Ranking(items=ranked, confidence=1.0, confident=True), version)
+
+
+class World:
+    """A rollout on a real registry with champion m1, a clock of its own, and models that answer as they are told."""
+
+    def __init__(self, tmp_path):
+        self.registry = publish_champion(tmp_path / "registry", "m1")
+        self.registry.publish("models", model_folder(tmp_path / "made-m2", "m2"), tmp_path / "made-m2")
+        self.passed_s = 0.0
+        outside = Outside(clock=Clock(unix_s=lambda: time.time() + self.passed_s))
+        settings = GatewaySettings(
+            key_secret=SecretStr("00" * 32), registry=tmp_path / "registry", gateway_data_dir=tmp_path / "gateway"
+        )
+        telemetry = Telemetry()
+        self.desk = ModelDesk(settings)
+        database = DatabaseLink(None, settings, telemetry)
+        self.rollout = Rollout(settings, self.desk, database, telemetry, outside=outside)
+        self.answers = {None: reply, "m2": lambda: reply("m2")}
+        self.asked = []
+
+    async def asking(self, *, remaining_ms, model):
+        assert remaining_ms > 0
+        self.asked.append(model)
+        return self.answers[model]()
+
+    async def begin(self, **plan):
+        challenge(self.registry, "m2", RolloutPlan(**plan), **MOVE)
+        await self.rollout.look()
+
+    async def serve(self, users=USERS):
+        """Every user once; returns who was sent to the challenger."""
+        sent = set()
+        for user in users:
+            model = self.rollout.model_for(user)
+            if model:
+                sent.add(user)
+            self.rollout.saw(await self.asking(remaining_ms=50, model=model), Shelf(), model, self.asking)
+            await asyncio.sleep(0)
+        await asyncio.gather(*self.rollout._copies)
+        return sent
+
+    def challenger(self):
+        return self.registry.read_alias("models", "challenger")
+
+
+@pytest.fixture
+async def world(tmp_path):
+    world = World(tmp_path)
+    yield world
+    await world.rollout.close()
+    await world.desk.close()
+
+
+async def test_a_shadow_gets_copies_and_no_user(world):
+    await world.begin(shadow_share=0.5)
+    assert await world.serve() == set()
+    found = world.rollout.evidence
+    assert 800 < found.compared == found.challenger.calls < 1_200
+    assert found.mean_overlap == 1.0
+    assert found.champion.calls == len(USERS)
+
+
+async def test_copies_are_bounded_and_an_answer_waits_for_none(world):
+    # Promise: a challenger that hangs keeps SHADOWS_MAX tasks, and nobody else.
+    hanging = asyncio.Event()
+
+    async def asking(*, remaining_ms, model):  # noqa: ARG001 - the signature of asking
+        await hanging.wait()
+        return reply("m2")
+
+    await world.begin(shadow_share=1.0)
+    for _ in range(100):
+        world.rollout.saw(reply(), Shelf(), None, asking)
+    assert len(world.rollout._copies) == SHADOWS_MAX
+    hanging.set()
+
+
+async def test_a_canary_grows_by_schedule_keeps_its_users_and_becomes_champion(world):
+    await world.begin(stages=STAGES, shadow_share=0.1)
+    before, shares = set(), []
+    for _ in STAGES:
+        await world.rollout.look()
+        sent = await world.serve()
+        assert before <= sent
+        before = sent
+        shares.append(len(sent) / len(USERS))
+        world.passed_s += 60
+    assert shares == pytest.approx([0.01, 0.05, 0.25, 1.0], abs=0.02)
+    await world.rollout.look()
+    assert world.registry.read_alias("models", "champion").version == "m2"
+    assert "kept every guardrail" in world.registry.read_alias("models", "champion").reason
+    assert await world.serve() == set()
+
+
+async def test_time_alone_does_not_widen_a_canary(world):
+    # Promise: without evidence it stays in its first stage, however long it lasts.
+    await world.begin(stages=STAGES, shadow_share=0.0)
+    world.passed_s = 10_000
+    await world.rollout.look()
+    assert world.rollout.share == 0.01
+
+
+BAD = {
+    "empty": lambda: reply("m2", items=["gone-1", "gone-2"]),
+    "time_outs": lambda: reply(outcome=Reason.DEADLINE_EXCEEDED, elapsed_ms=50.0),
+    "invalid": lambda: reply(outcome=Reason.INFERENCE_INVALID),
+    "latency": lambda: reply("m2", elapsed_ms=40.0),
+    "overlap": lambda: reply("m2", items="klmnopqrst"),
+}
+
+
+@pytest.mark.parametrize("guardrail", BAD)
+async def test_a_broken_guardrail_takes_the_challenger_away(world, guardrail):
+    # Promise (G21): at most one look (1 s) after enough was seen, with less than 5 % of the answers exposed.
+    await world.begin(stages=STAGES, shadow_share=0.3)
+    world.answers["m2"] = BAD[guardrail]
+    exposed = await world.serve(USERS[:500])
+    await world.rollout.look()
+    assert len(exposed) <= 0.05 * 500
+    assert world.rollout.trial is None
+    assert await world.serve() == set()
+    assert world.challenger().version == "m1"
+    assert f"guardrail {guardrail}" in world.challenger().reason
+    assert world.registry.read_alias("models", "champion").version == "m1"
+
+
+class ReadOnly(DirectoryRegistry):
+    """A registry on a disk that takes no writes."""
+
+    def move_alias(self, *_, **__):
+        raise OSError(errno.EROFS, "read-only file system")
+
+
+async def test_a_registry_that_takes_no_writes_keeps_nobody_with_a_bad_challenger(world, tmp_path):
+    # Promise: this gateway stops at once; the rest are told as soon as that is possible.
+    await world.begin(stages=STAGES, shadow_share=0.3)
+    world.answers["m2"] = BAD["invalid"]
+    await world.serve(USERS[:500])
+    writable, world.desk._registry = world.desk._registry, ReadOnly(tmp_path / "registry")
+    for _ in range(2):
+        await world.rollout.look_now()
+        assert await world.serve(USERS[:100]) == set()
+        assert (world.rollout.share, world.challenger().version) == (0.0, "m2")
+    world.desk._registry = writable
+    await world.rollout.look_now()
+    assert world.challenger().version == "m1"
+
+
+async def test_an_operator_ends_a_trial_for_every_gateway(world):
+    await world.begin(stages=STAGES)
+    withdraw(world.registry, "m2", moved_by="operator", reason="enough")
+    await world.rollout.look()
+    assert (world.rollout.trial, world.rollout.share) == (None, 0.0)
+
+
+async def test_the_champion_in_the_challengers_place_is_no_evidence(world):
+    # Promise: as long as inference has not loaded it, nothing is said about the challenger.
+    await world.begin(stages=STAGES, shadow_share=1.0)
+    world.answers["m2"] = lambda: reply("m1")
+    await world.serve(USERS[:200])
+    assert world.rollout.evidence.challenger.calls == 0
+    assert world.rollout.absent > 100
+
+
+def test_the_holdout_is_a_standing_share_of_the_users(tmp_path):
+    world = World(tmp_path)
+    held = [user for user in USERS if world.rollout.holds_out(user)]
+    assert 5 < len(held) < 40
+    assert not world.rollout.holds_out(None)
+    assert held == [user for user in USERS if world.rollout.holds_out(user)]
