@@ -667,6 +667,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/canary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Canary
+         * @description The trial as this gateway sees it: stage, share, both arms, overlap; why the last one ended.
+         */
+        get: operations["get_canary_v1_admin_canary_get"];
+        put?: never;
+        /**
+         * Start Canary
+         * @description Make a version the challenger: shadowed at once, served to more and more users if there are stages; audited.
+         */
+        post: operations["start_canary_v1_admin_canary_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/canary/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Canary
+         * @description End the trial: everybody gets the champion again; audited.
+         */
+        post: operations["stop_canary_v1_admin_canary_stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/attribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Attribution
+         * @description Click-through and conversion per placement, source, reason and model version, and the uplift over the holdout.
+         */
+        get: operations["get_attribution_v1_admin_attribution_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/items": {
         parameters: {
             query?: never;
@@ -1031,6 +1095,7 @@ export interface components {
             moved_by: string;
             /** Reason */
             reason: string;
+            plan?: components["schemas"]["RolloutPlan"] | null;
         };
         /**
          * AliasState
@@ -1044,6 +1109,26 @@ export interface components {
             moves: components["schemas"]["AliasPointer"][];
         };
         /**
+         * ArmFigures
+         * @description What one model did during the trial, as this gateway saw it.
+         */
+        ArmFigures: {
+            /** Calls */
+            calls: number;
+            /** Invalid */
+            invalid: number;
+            /** Empty */
+            empty: number;
+            /** Time Outs */
+            time_outs: number;
+            /** Mean Ms */
+            mean_ms: number;
+            /** Answers */
+            answers: number;
+            /** Clicks */
+            clicks: number;
+        };
+        /**
          * Attempt
          * @description One source that was tried, what came of it, and how many items of the list it gave.
          */
@@ -1054,6 +1139,49 @@ export interface components {
             items: number;
             /** Elapsed Ms */
             elapsed_ms: number;
+        };
+        /**
+         * AttributionGroup
+         * @description The outcomes of one placement, source, reason or model version.
+         */
+        AttributionGroup: {
+            /** Answers */
+            answers: number;
+            /** Impressions */
+            impressions: number;
+            /** Clicks */
+            clicks: number;
+            /** Carts */
+            carts: number;
+            /** Purchases */
+            purchases: number;
+            click_through: components["schemas"]["RateTold"];
+            conversion: components["schemas"]["RateTold"];
+            /** Dimension */
+            dimension: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * AttributionReport
+         * @description What the recommendations decided in [since, until) brought within `window_days` of each.
+         */
+        AttributionReport: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Window Days */
+            window_days: number;
+            /** Groups */
+            groups: components["schemas"]["AttributionGroup"][];
+            uplift: components["schemas"]["UpliftTold"] | null;
         };
         /**
          * AuditPage
@@ -1998,6 +2126,24 @@ export interface components {
          */
         Origin: "memory" | "database" | "both";
         /**
+         * OutcomesTold
+         * @description Answers, and on how many of them something was shown, clicked, put into the cart, bought.
+         */
+        OutcomesTold: {
+            /** Answers */
+            answers: number;
+            /** Impressions */
+            impressions: number;
+            /** Clicks */
+            clicks: number;
+            /** Carts */
+            carts: number;
+            /** Purchases */
+            purchases: number;
+            click_through: components["schemas"]["RateTold"];
+            conversion: components["schemas"]["RateTold"];
+        };
+        /**
          * Overview
          * @description Whether the promise is kept: answers by source, reason and placement, in time, against the deadline.
          */
@@ -2215,6 +2361,18 @@ export interface components {
          */
         Purpose: "answer" | "replay";
         /**
+         * RateTold
+         * @description A share, or a difference of shares, with its 95 % interval.
+         */
+        RateTold: {
+            /** Share */
+            share: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+        };
+        /**
          * Readiness
          * @description Whether the process may receive traffic, and what it answers from.
          */
@@ -2235,7 +2393,7 @@ export interface components {
          * @description Why that source answered. Closed; every value is explained in docs/reference/reasons.md.
          * @enum {string}
          */
-        Reason: "personalized" | "contextual" | "favourite_category" | "popular" | "static" | "no_history" | "empty_model_answer" | "low_confidence" | "not_in_ladder" | "deadline_exceeded" | "budget_too_small" | "overloaded" | "history_unavailable" | "circuit_open" | "inference_unavailable" | "inference_error" | "inference_invalid" | "internal_error" | "no_model" | "nothing_to_offer" | "empty_catalog";
+        Reason: "personalized" | "contextual" | "favourite_category" | "popular" | "static" | "no_history" | "empty_model_answer" | "low_confidence" | "not_in_ladder" | "holdout" | "deadline_exceeded" | "budget_too_small" | "overloaded" | "history_unavailable" | "circuit_open" | "inference_unavailable" | "inference_error" | "inference_invalid" | "internal_error" | "no_model" | "nothing_to_offer" | "empty_catalog";
         /**
          * Recommendation
          * @description A complete answer. `reason` says why `source` answered; `degraded` whether any dependency was in trouble.
@@ -2377,6 +2535,118 @@ export interface components {
             in_flight: number[];
             /** Active Drills */
             active_drills: number;
+        };
+        /**
+         * RolloutPlan
+         * @description How a challenger is tried: a share of requests is copied to it; without stages, that is all (shadow).
+         */
+        RolloutPlan: {
+            /**
+             * Shadow Share
+             * @default 0.1
+             */
+            shadow_share: number;
+            /**
+             * Stages
+             * @default []
+             */
+            stages: components["schemas"]["RolloutStage"][];
+            /**
+             * Promote
+             * @default true
+             */
+            promote: boolean;
+        };
+        /**
+         * RolloutStage
+         * @description A share of the users, for at least so long.
+         */
+        RolloutStage: {
+            /** Share */
+            share: number;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
+         * RolloutStart
+         * @description Begin a trial: `stages` empty for a shadow only.
+         */
+        RolloutStart: {
+            /** Version */
+            version: string;
+            /**
+             * Shadow Share
+             * @default 0.1
+             */
+            shadow_share: number;
+            /**
+             * Stages
+             * @default [
+             *       {
+             *         "share": 0.01,
+             *         "seconds": 600
+             *       },
+             *       {
+             *         "share": 0.05,
+             *         "seconds": 1200
+             *       },
+             *       {
+             *         "share": 0.25,
+             *         "seconds": 1800
+             *       },
+             *       {
+             *         "share": 1,
+             *         "seconds": 1800
+             *       }
+             *     ]
+             */
+            stages: components["schemas"]["RolloutStage"][];
+            /**
+             * Promote
+             * @default true
+             */
+            promote: boolean;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * RolloutStatus
+         * @description The trial as this gateway sees it. `state`: idle, shadow or canary.
+         */
+        RolloutStatus: {
+            /** State */
+            state: string;
+            /** Champion */
+            champion: string | null;
+            /** Challenger */
+            challenger: string | null;
+            /** Since */
+            since: string | null;
+            /** Begun By */
+            begun_by: string | null;
+            plan: components["schemas"]["RolloutPlan"] | null;
+            /** Stage */
+            stage: number | null;
+            /** Share */
+            share: number;
+            champion_arm: components["schemas"]["ArmFigures"];
+            challenger_arm: components["schemas"]["ArmFigures"];
+            /** Compared */
+            compared: number;
+            /** Mean Overlap */
+            mean_overlap: number;
+            /** Absent */
+            absent: number;
+            /** Last End */
+            last_end: string | null;
+        };
+        /**
+         * RolloutStop
+         * @description End the trial: everybody gets the champion again.
+         */
+        RolloutStop: {
+            /** Reason */
+            reason: string;
         };
         /**
          * Rung
@@ -2556,6 +2826,16 @@ export interface components {
             step_s: number;
             /** Times S */
             times_s: number[];
+        };
+        /**
+         * UpliftTold
+         * @description Everybody else against the holdout: differences of shares.
+         */
+        UpliftTold: {
+            treated: components["schemas"]["OutcomesTold"];
+            held_out: components["schemas"]["OutcomesTold"];
+            click_through: components["schemas"]["RateTold"];
+            conversion: components["schemas"]["RateTold"];
         };
         /**
          * User
@@ -3842,6 +4122,124 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["evershelf__contracts__admin_operation__Moved"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_canary_v1_admin_canary_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutStatus"];
+                };
+            };
+        };
+    };
+    start_canary_v1_admin_canary_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutStart"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutStatus"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    stop_canary_v1_admin_canary_stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutStop"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutStatus"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_attribution_v1_admin_attribution_get: {
+        parameters: {
+            query?: {
+                days?: number;
+                window_days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttributionReport"];
                 };
             };
             /** @description Validation Error */

@@ -17,6 +17,7 @@ from evershelf.cli.operation import migrate, openapi
 from evershelf.cli.proof import simulate
 from evershelf.cli.rehearse import rehearse_app
 from evershelf.cli.report import report_app
+from evershelf.cli.retraining import retrain
 from evershelf.cli.serving import recommend, up
 from evershelf.cli.training import evaluate, refresh, train
 
@@ -37,6 +38,7 @@ app.command("recommend")(recommend)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("refresh")(refresh)
+app.command("retrain")(retrain)
 app.command("migrate")(migrate)
 app.command("doctor")(doctor)
 app.command("openapi")(openapi)

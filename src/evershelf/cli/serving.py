@@ -40,6 +40,7 @@ def up(
         url = launching.start_gateway(port)
         launching.start_refresher()
         web_url = None if no_web else start_web(launching, url)
+        launching.start_retrainer()
         if as_json:
             print_json({"gateway": url, "web": web_url, "data_dir": str(home.data_dir), "pid": os.getpid()})
         else:

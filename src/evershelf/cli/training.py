@@ -43,17 +43,25 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model; it serves if it passes the gate. Exit code 3: it did not pass."""
+    from evershelf.training.mlflow_mirror import mirror
     from evershelf.training.pipeline import train as run
 
     versions = registry(data_dir)
-    with _migrated(data_dir) as url, _steps(as_json) as on_step:
+    with migrated(data_dir) as url, _steps(as_json) as on_step:
         settings = _settings(time_limit, test_days)
         outcome = run(url, versions, settings, as_of=_utc(as_of), accept_gain=accept_gain, on_step=on_step)
+    mirror(outcome, versions, warn=print_progress)
     if as_json:
-        print_json({"promoted": outcome.promoted, **outcome.manifest.model_dump(mode="json")})
+        print_json(
+            {
+                "promoted": outcome.promoted,
+                "challenging": outcome.challenging,
+                **outcome.manifest.model_dump(mode="json"),
+            }
+        )
     else:
         _print_outcome(outcome)
-    if not outcome.promoted:
+    if not (outcome.promoted or outcome.challenging):
         raise typer.Exit(GATE_HELD)
 
 
@@ -81,7 +89,7 @@ def evaluate(
     from evershelf.training.pipeline import evaluate as run
 
     versions = registry(data_dir)
-    with _migrated(data_dir) as url, _steps(as_json) as on_step:
+    with migrated(data_dir) as url, _steps(as_json) as on_step:
         measured, version = run(url, versions, _settings(time_limit, test_days), as_of=_utc(as_of), on_step=on_step)
     if as_json:
         print_json({"recipe_of": version, **measured.metrics()})
@@ -131,16 +139,16 @@ def refresh(
     """Renew the gateway's snapshot from the database, once or again and again."""
     from evershelf.training.snapshot import refresh as run
 
-    interval_s = None if every is None else _seconds(every)
+    interval_s = None if every is None else seconds_of(every)
     versions = registry(data_dir)
-    with _migrated(data_dir) as url:
+    with migrated(data_dir) as url:
         if interval_s is None:
             _print_snapshot(run(url, versions), as_json=as_json)
         else:
-            _repeat(lambda: _print_snapshot(run(url, versions), as_json=as_json), interval_s)
+            repeat(lambda: _print_snapshot(run(url, versions), as_json=as_json), interval_s, verb="refresh")
 
 
-def _repeat(action: Callable[[], None], interval_s: float) -> None:
+def repeat(action: Callable[[], object], interval_s: float, *, verb: str) -> None:
     """Runs the action at fixed intervals until interrupted; a failure that may pass is told, and tried again."""
     from evershelf.registry.aliases import AliasConflict
     from evershelf.registry.artifact import ArtifactRefused
@@ -151,12 +159,13 @@ def _repeat(action: Callable[[], None], interval_s: float) -> None:
         try:
             action()
         except (StorageUnavailable, AliasConflict, ArtifactRefused) as error:
-            print_progress(f"evershelf refresh: {error}; next try in {interval_s:g} s")
+            print_progress(f"evershelf {verb}: {error}; next try in {interval_s:g} s")
         time.sleep(max(0.0, interval_s - (time.monotonic() - began_s)))
 
 
 @contextmanager
-def _migrated(data_dir: Path | None) -> Iterator[str]:
+def migrated(data_dir: Path | None) -> Iterator[str]:
+    """Yields the URL of a database at the schema of this version."""
     from evershelf.storage.migrate import migrate
 
     with open_database(data_dir) as url:
@@ -195,7 +204,8 @@ def _utc(instant: datetime | None) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant and instant.tzinfo is None else instant
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """The seconds of an interval such as 30s, 5m, 1h. Raises typer.BadParameter."""
     number, unit = text[:-1], text[-1:]
     if unit not in _EVERY_UNITS_S or not number.isdigit() or int(number) == 0:
         raise typer.BadParameter(f"{text!r} is no interval such as 30s, 5m, 1h", param_hint="--every")
@@ -207,7 +217,8 @@ def _print_outcome(outcome: "TrainingOutcome") -> None:
     _print_comparison(outcome.comparison)
     checks = [(check.name, "passed" if check.passed else "FAILED", check.detail) for check in outcome.manifest.gate]
     print_table("Gate", ("check", "verdict", "detail"), checks)
-    verdict = "is the champion now" if outcome.promoted else "was not promoted: see the gate above"
+    held = "is on trial now" if outcome.challenging else "was not promoted: see the gate above"
+    verdict = "is the champion now" if outcome.promoted else held
     print_line(f"{outcome.manifest.version} {verdict}")
 
 

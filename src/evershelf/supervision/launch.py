@@ -168,6 +168,17 @@ class Launch:
         self._start_and_wait(web_command(node, program, settings, port), f"{url}/healthz")
         return url
 
+    def start_retrainer(self) -> None:
+        """Start the process that trains now and then, if the setting asks for it."""
+        interval_s = self._settings.supervisor_retrain_interval_s
+        if interval_s is None:
+            return
+        arguments = (sys.executable, "-m", "evershelf.cli", "retrain", "--every", f"{int(interval_s)}s")
+        environment = {"EVERSHELF_DATABASE_URL": self._database_url, **registry_environment(self.home)}
+        self.supervisor.start(
+            self._process(Command("retrainer", (*arguments, "--data-dir", str(self.home.data_dir)), environment))
+        )
+
     def wait_for(self, process: Process, url: str) -> None:
         """Return once `url` answers 200. Raises ServiceFailedError, with the end of its log, if it cannot."""
         give_up_at_s = time.monotonic() + READY_TIMEOUT_S

@@ -18,6 +18,8 @@ class InstallationSettings(Settings):
     supervisor_restart_delay_min_s: Annotated[float, Field(gt=0, le=60)] = 0.25
     supervisor_restart_delay_max_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     supervisor_log_size_max_bytes: Annotated[int, Field(ge=1_000, le=2**30)] = 10_000_000
+    # None: `up` does not train by itself.
+    supervisor_retrain_interval_s: Annotated[float, Field(ge=60, le=30 * 86_400)] | None = None
     supervisor_refresh_interval_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
 
 

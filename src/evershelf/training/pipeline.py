@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from evershelf.contracts.manifest import GateCheck, ModelManifest
+from evershelf.contracts.manifest import CANARY_STAGES, GateCheck, ModelManifest, RolloutPlan
 from evershelf.models.content import Features
 from evershelf.models.sparse_rows import Float64s
 from evershelf.registry.aliases import CHAMPION
 from evershelf.registry.artifact import ArtifactRefused
-from evershelf.registry.store import Registry, promote
+from evershelf.registry.store import Registry, challenge, promote
 from evershelf.training.confidence import Confidence, learn_confidence
 from evershelf.training.duel import Duel, fight
 from evershelf.training.evaluate import Case, Comparison, cases, compare
@@ -70,6 +70,7 @@ class TrainingOutcome:
 
     manifest: ModelManifest
     promoted: bool
+    challenging: bool
     comparison: Comparison
     checks: tuple[DataCheck, ...]
 
@@ -100,11 +101,17 @@ def train(
     on_step(Step.EXAMINE)
     manifest = publish(registry, trained, data, settings, checks=checks, accept_gain=accept_gain)
     on_step(Step.PUBLISH)
-    promoted = passed(manifest.gate)
-    if promoted:
+    fit = passed(manifest.gate)
+    # The first model has nobody to be tried against.
+    tried = fit and settings.training_promotion == "canary" and trained.duel is not None
+    if tried:
+        challenge(
+            registry, manifest.version, RolloutPlan(stages=CANARY_STAGES), moved_by="training", reason="passed the gate"
+        )
+    elif fit:
         reason = "passed the gate, its gain accepted by the operator" if accept_gain else "passed the gate"
         promote(registry, manifest.version, moved_by="training", reason=reason)
-    return TrainingOutcome(manifest, promoted, trained.comparison, checks)
+    return TrainingOutcome(manifest, fit and not tried, tried, trained.comparison, checks)
 
 
 def load(url: str, settings: TrainingSettings, *, as_of: datetime | None = None) -> TrainingData:

@@ -1,6 +1,6 @@
 """Settings of the training program: EVERSHELF_TRAINING_*."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ class TrainingSettings(Settings):
     training_items_min: Annotated[int, Field(ge=1)] = 20
     training_unknown_items_share_max: Annotated[float, Field(ge=0, le=1)] = 0.5
     training_coverage_min: Annotated[float, Field(ge=0, le=1)] = 0.02
+    # What becomes of a version that passes the gate: champion at once, or challenger first (docs/concepts/rollout.md).
+    training_promotion: Literal["direct", "canary"] = "direct"
     # What a version may take on probation: CPU time of the dearest request, memory beyond an empty process, file sizes.
     training_gate_cpu_ms_max: Annotated[float, Field(gt=0)] = 25.0
     training_gate_memory_bytes_max: Annotated[int, Field(ge=1)] = 2 * 2**30
