@@ -48,6 +48,7 @@ def small_parts(**given: object) -> SimpleNamespace:
     parts = {
         "settings": settings,
         "quotas": Quotas(settings, Clock()),
+        "erasures": SimpleNamespace(forbids_event=lambda _: False),  # nobody was erased
         "outside": Outside(),
         "telemetry": Telemetry(),
         "mirror": SimpleNamespace(keys=keys, placements=placements),

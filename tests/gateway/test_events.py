@@ -14,6 +14,7 @@ from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.gateway import problems
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.outside import Clock, Outside
+from evershelf.gateway.quotas import Quotas
 from evershelf.gateway.routes import events
 from evershelf.gateway.series import Series
 from evershelf.gateway.settings import GatewaySettings
@@ -62,6 +63,8 @@ async def parts(tmp_path):
         history=HistoryCache(settings, SimpleNamespace(pool=None)),
         spool=spool,
         series=Series(Clock()),
+        quotas=Quotas(settings, Clock()),
+        erasures=SimpleNamespace(forbids_event=lambda _: False),  # nobody was erased
     )
     await spool.close()
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from evershelf.contracts.catalog import INSTANT_MAX, INSTANT_MIN, Item, User
 from evershelf.storage import catalog
 from evershelf.storage.audit import list_audit
+from evershelf.storage.erasures import erase_user
 from evershelf.storage.postgres import Pool, transaction
 
 MUG = Item(
@@ -127,13 +128,12 @@ async def _write_many(pool: Pool, name: str) -> None:
 
 
 async def test_users_are_kept_and_removed(pool: Pool):
-    # Promise: upsert, read, remove; the audit row of a removal does not name the user.
+    # Promise: upsert, read, remove with the person; the audit row of a removal does not name the user.
     user = User(user_id="u-1", attributes={"tier": "gold"})
     assert await catalog.upsert_users(pool, [user, User(user_id="u-2")]) == 2
     assert await catalog.upsert_users(pool, [user]) == 0
     assert await catalog.get_user(pool, "u-1") == user
-    assert await catalog.delete_user(pool, "u-1", actor="ann")
-    assert not await catalog.delete_user(pool, "u-1", actor="ann")
+    assert [(await erase_user(pool, "u-1", actor="ann")).attributes for _ in range(2)] == [1, 0]
     assert await catalog.get_user(pool, "u-1") is None
     assert "u-1" not in repr(await list_audit(pool))
 

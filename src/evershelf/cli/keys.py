@@ -43,7 +43,7 @@ def create(
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the scopes are {', '.join(Scope)}")
     plain, stored = mint_key(_key_secret(data_dir), name, tuple(Scope(s) for s in scope), quota_per_s=quota_per_s)
-    _with_pool(data_dir, lambda pool: create_key(pool, stored, actor=ACTOR))
+    with_pool(data_dir, lambda pool: create_key(pool, stored, actor=ACTOR))
     if as_json:
         print_json({"key": plain, "key_id": stored.key_id, "scopes": scope, "quota_per_s": quota_per_s})
     else:
@@ -55,7 +55,7 @@ def list_all(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all keys, without what is secret of them."""
     from evershelf.storage.keys import list_keys
 
-    keys = _with_pool(data_dir, list_keys)
+    keys = with_pool(data_dir, list_keys)
     if as_json:
         print_json([key.model_dump(mode="json", exclude={"digest"}) for key in keys])
         return
@@ -82,7 +82,7 @@ def revoke(
     """Revoke a key; gateways follow within seconds."""
     from evershelf.storage.keys import revoke_key
 
-    done = _with_pool(data_dir, lambda pool: revoke_key(pool, key_id, actor=ACTOR))
+    done = with_pool(data_dir, lambda pool: revoke_key(pool, key_id, actor=ACTOR))
     _tell(done, as_json=as_json, subject=key_id, what="revoked")
 
 
@@ -96,7 +96,7 @@ def suppress(
     """Take an item off every shelf; the owner's updates do not bring it back."""
     from evershelf.storage.catalog import suppress_item
 
-    done = _with_pool(data_dir, lambda pool: suppress_item(pool, item_id, actor=ACTOR, reason=reason))
+    done = with_pool(data_dir, lambda pool: suppress_item(pool, item_id, actor=ACTOR, reason=reason))
     _tell(done, as_json=as_json, subject=item_id, what="suppressed")
 
 
@@ -110,7 +110,7 @@ def unsuppress(
     """Let a suppressed item back on the shelves."""
     from evershelf.storage.catalog import unsuppress_item
 
-    done = _with_pool(data_dir, lambda pool: unsuppress_item(pool, item_id, actor=ACTOR, reason=reason))
+    done = with_pool(data_dir, lambda pool: unsuppress_item(pool, item_id, actor=ACTOR, reason=reason))
     _tell(done, as_json=as_json, subject=item_id, what="unsuppressed")
 
 
@@ -130,7 +130,7 @@ def _key_secret(data_dir: Path | None) -> bytes:
     return bytes.fromhex(configured.get_secret_value() if configured else home.secret("key_secret") or "")
 
 
-def _with_pool(data_dir: Path | None, work: "Callable[[Pool], Awaitable[T]]") -> T:
+def with_pool(data_dir: Path | None, work: "Callable[[Pool], Awaitable[T]]") -> T:
     """Open the installation's database, do `work` on it, and close it again."""
     from evershelf.storage.postgres import open_pool
 

@@ -20,6 +20,7 @@ from evershelf.cli.report import report_app
 from evershelf.cli.retraining import retrain
 from evershelf.cli.serving import recommend, up
 from evershelf.cli.training import evaluate, refresh, train
+from evershelf.cli.users import users_app
 
 FAILURE = 1
 USAGE = 2
@@ -53,6 +54,7 @@ app.add_typer(report_app, name="report")
 app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="key")
 app.add_typer(items_app, name="items")
+app.add_typer(users_app, name="users")
 app.add_typer(drill_app, name="drill")
 
 

@@ -13,6 +13,7 @@ from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.drilling import Drills
+from evershelf.gateway.erasures import Erasures
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
 from evershelf.gateway.loop_lag import LoopLag
@@ -66,6 +67,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     series = Series(outside.clock)
     models = ModelDesk(settings)
     loop_lag = LoopLag(outside.clock.monotonic_s)
+    decisions = DecisionLog(settings, spool)
     return Parts(
         settings=settings,
         outside=outside,
@@ -81,7 +83,8 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         spool=spool,
         shipper=Shipper(spool, database, settings, outside=outside),
         inference=InferenceClient(settings, telemetry, outside=outside),
-        decisions=DecisionLog(settings, spool),
+        decisions=decisions,
+        erasures=Erasures(mirror, history, decisions),
         series=series,
         drills=Drills(settings, series, outside),
         catalog=CatalogIndex(snapshots, telemetry),
@@ -100,7 +103,8 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
         await part.start()
         stack.push_async_callback(part.close)
     stack.push_async_callback(parts.history.close)
-    parts.history.replay(await parts.spool.pending_events())
+    waiting = await parts.spool.pending_events()
+    parts.history.replay(event for event in waiting if not parts.erasures.forbids_event(event))
     parts.telemetry.watch(lambda: figures(parts))
     for console in (
         parts.drills,

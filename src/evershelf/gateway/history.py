@@ -80,6 +80,10 @@ class HistoryCache:
         for event in events:
             self.remember(event)
 
+    def known(self) -> list[tuple[str | None, str | None]]:
+        """Whose history is in memory: of each, the user or the session."""
+        return list(self._histories)
+
     def forget(self, user_id: str | None, session_id: str | None) -> None:
         """Drops what is known of an erased user or session."""
         for key in _keys(user_id, session_id):

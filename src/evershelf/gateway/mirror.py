@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,11 +11,13 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evershelf.contracts.catalog import ItemState
+from evershelf.contracts.erasures import Erasure
 from evershelf.contracts.keys import StoredKey
 from evershelf.contracts.placements import DEFAULT_PLACEMENTS, Placement
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.storage.catalog import changes_since
+from evershelf.storage.erasures import erasure_salt, erasures_since
 from evershelf.storage.errors import StorageError
 from evershelf.storage.keys import list_keys
 from evershelf.storage.placements import list_placements
@@ -28,6 +30,8 @@ ITEMS_CHANNEL = "evershelf_items"
 # Beyond this many changes since the snapshot only what hides an item is kept (at most one for every item of the
 # catalog); new items and other news wait for the next snapshot. Laying so many over the shelf takes some 50 ms.
 CHANGES_MAX = 10_000
+# Erasures kept in memory; older ones hold in PostgreSQL, where everything that is stored passes them.
+ERASURES_MAX = 10_000
 
 log = structlog.get_logger()
 
@@ -42,6 +46,8 @@ class Mirrored(BaseModel):
     keys: tuple[StoredKey, ...] = ()
     placements: tuple[Placement, ...] = DEFAULT_PLACEMENTS
     changes: tuple[ItemState, ...] = ()
+    erasure_salt: str = ""  # hex
+    erasures: tuple[Erasure, ...] = ()  # the newest, in order
 
 
 class Envelope(BaseModel):
@@ -73,10 +79,18 @@ class Mirror:
         self.keys: Mapping[str, StoredKey] = {}
         self.placements: Mapping[str, Placement] = {}
         self.changes: Mapping[str, ItemState] = {}
+        self._told_of_erasures: Callable[[Sequence[Erasure]], None] = lambda _: None
+        self._erasures: tuple[Erasure, ...] = ()
+        self.erasure_salt = b""
+        self.erased: Mapping[str, float] = {}  # by digest: until when (Unix) everything was erased
 
     def on_change(self, tell: Callable[[], None]) -> None:
         """`tell` is called whenever the item changes are other than before."""
         self._told = tell
+
+    def on_erasures(self, tell: Callable[[Sequence[Erasure]], None]) -> None:
+        """`tell` is called with erasures that were not known before."""
+        self._told_of_erasures = tell
 
     async def start(self) -> None:
         """Takes up what the file holds, looks once whether PostgreSQL has news, and begins to follow."""
@@ -163,7 +177,12 @@ class Mirror:
                 else:
                     changes.pop(state.item.item_id, None)
             sequence = states[-1].change_sequence
+        erasures = list(self._erasures)
+        while more := await erasures_since(pool, erasures[-1].sequence if erasures else 0):
+            erasures += more
         return Mirrored(
+            erasure_salt=(self.erasure_salt or await erasure_salt(pool)).hex(),
+            erasures=tuple(erasures[-ERASURES_MAX:]),
             base=base,
             sequence=sequence,
             keys=tuple(keys),
@@ -181,6 +200,8 @@ class Mirror:
 
     def _content(self) -> Mirrored:
         return Mirrored(
+            erasure_salt=self.erasure_salt.hex(),
+            erasures=self._erasures,
             base=self._base,
             sequence=self._sequence,
             keys=tuple(self.keys.values()),
@@ -194,10 +215,23 @@ class Mirror:
         self.keys = {key.key_id: key for key in content.keys}
         self.placements = _by_name(content.placements)
         self.changes = self._since_base(content.changes)
+        self._become_erased(content)
         self._told()
+
+    def _become_erased(self, content: Mirrored) -> None:
+        last = self._erasures[-1].sequence if self._erasures else 0
+        self._erasures, self.erasure_salt = content.erasures, bytes.fromhex(content.erasure_salt)
+        self.erased = {erasure.digest: erasure.erased_at.timestamp() for erasure in content.erasures}
+        if news := [erasure for erasure in content.erasures if erasure.sequence > last]:
+            self._told_of_erasures(news)
 
     def _since_base(self, changes: Iterable[ItemState]) -> dict[str, ItemState]:
         return {state.item.item_id: state for state in changes if state.change_sequence > self._base}
+
+
+def read_erasures(path: Path) -> tuple[Erasure, ...]:
+    """The erasures that a mirror's file remembers. Raises OSError, and ValueError for a damaged file."""
+    return _opened(path.read_bytes()).erasures
 
 
 def _by_name(placements: Iterable[Placement]) -> dict[str, Placement]:

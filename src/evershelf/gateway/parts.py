@@ -12,6 +12,7 @@ from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.drilling import Drills
+from evershelf.gateway.erasures import Erasures
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
 from evershelf.gateway.loop_lag import LoopLag
@@ -52,6 +53,7 @@ class Parts:
     shipper: Shipper
     inference: InferenceClient
     decisions: DecisionLog
+    erasures: Erasures
     series: Series
     drills: Drills
     catalog: CatalogIndex

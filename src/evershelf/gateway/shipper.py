@@ -24,6 +24,8 @@ BACKOFF_S_MIN = 0.1
 # While it backs off, the shipper looks this often whether the database has come back.
 WATCH_S = 0.25
 SHIP_TIMEOUT_S = 60.0
+# So long after something was shipped, an idle shipper lets the spool's journal go: it still holds what was shipped.
+TIDY_AFTER_S = 5.0
 DECISIONS_A_BATCH = 200
 REASON_UNREADABLE = "unreadable: written to the spool by another version"
 REASON_CONFLICT = "conflict: another event with this event_id was stored first"
@@ -62,6 +64,7 @@ class Shipper:
         self._log = structlog.get_logger()
         self._task: asyncio.Task[None] | None = None
         self._refused: dict[int, _Refusal] = {}  # by sequence; never more than one batch of them
+        self._tidy_due_s: float | None = None  # when the spool's journal is to be emptied, if something left it
         self.failures_in_a_row = 0
         self.last_error: str | None = None
         self.decisions_lost = 0
@@ -86,7 +89,16 @@ class Shipper:
             left += await self._ship_events(pool)
         if self._spool.counts().decisions:
             left += await self._ship_decisions(pool)
+        await self._tidy(left)
         return left
+
+    async def _tidy(self, left: int) -> None:
+        now_s = self._outside.clock.monotonic_s()
+        if left:
+            self._tidy_due_s = self._tidy_due_s or now_s + TIDY_AFTER_S
+        elif self._tidy_due_s is not None and now_s >= self._tidy_due_s:
+            await self._spool.tidy()
+            self._tidy_due_s = None
 
     async def _run(self) -> None:
         while True:

@@ -191,6 +191,10 @@ class Spool:
         """Marks decisions as done with."""
         await self._ask(lambda file: file.decisions_shipped(sequences))
 
+    async def tidy(self) -> None:
+        """Lets nothing that was shipped outlive its shipping in the journal."""
+        await self._ask(lambda file: file.tidy())
+
     def _check_room(self, events: int) -> None:
         if self._waiting + events > self._settings.gateway_spool_queue_max:
             raise SpoolFull(f"{self._waiting} events wait for the disk")

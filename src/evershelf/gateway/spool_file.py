@@ -140,6 +140,10 @@ class SpoolFile:
         with self._transaction():
             self._count(decisions=-self._remove("remove_decision", sequences))
 
+    def tidy(self) -> None:
+        """Empties the journal, which else keeps what was shipped until that is written over."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _prepare(self, path: Path) -> None:
         try:
             self._configure(path)
@@ -153,6 +157,7 @@ class SpoolFile:
         execute = self._connection.execute
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA secure_delete = ON")  # what was shipped is overwritten, not only let go
         execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
         if (
             path.stat().st_size <= CHECKED_BYTES_MAX

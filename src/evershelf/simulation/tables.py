@@ -135,6 +135,11 @@ def no_rows(*_: object) -> list[Row]:
     return []
 
 
+def erasure_salt(*_: object) -> bytes:
+    """erasures.salt: nobody is erased here."""
+    return b"salt"
+
+
 STATEMENTS: Mapping[str, Callable[..., Any]] = {
     "events.store": store_events,
     "events.count_up": count_up,
@@ -147,6 +152,8 @@ STATEMENTS: Mapping[str, Callable[..., Any]] = {
     "items.changes_since": changes_since,
     "keys.list": list_keys,
     "placements.list": no_rows,
+    "erasures.since": no_rows,
+    "erasures.salt": erasure_salt,
 }
 
 

@@ -107,16 +107,6 @@ async def search_users(pool: Pool, prefix: str, *, after: str, limit: int) -> li
     return [User(user_id=row["user_id"], attributes=row["attributes"]) for row in rows]
 
 
-async def delete_user(pool: Pool, user_id: str, *, actor: str) -> bool:
-    """Removes the user's row (not yet the events); False where there was none. The audit row does not name the user."""
-    async with transaction(pool) as connection:
-        done = affected(await connection.execute(sql("users.delete"), user_id)) == 1
-        if done:
-            # An audit log outlives the user, and an erased user's id must not stand anywhere.
-            await write_audit(connection, actor=actor, action="user.delete", subject="user", detail={})
-    return done
-
-
 def _item_state(row: asyncpg.Record) -> ItemState:
     # The table's checks and the API's validation have seen these values: no second validation for 100,000 rows.
     values = dict(row)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from evershelf.contracts.catalog import BULK_MAX, Item, ItemState, User
+from evershelf.contracts.erasures import ErasureReceipt
 from evershelf.contracts.identifiers import ItemId, UserId
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.contracts.placements import Placement
@@ -18,7 +19,7 @@ from evershelf.contracts.problems import InvalidParameter, ProblemType
 from evershelf.gateway.auth import require
 from evershelf.gateway.parts import parts_of
 from evershelf.gateway.problems import ProblemError, invalid_parameters
-from evershelf.storage import catalog
+from evershelf.storage import catalog, erasures
 from evershelf.storage.errors import StorageRefused, StorageUnavailable
 from evershelf.storage.placements import put_placement
 from evershelf.storage.postgres import Pool
@@ -140,12 +141,15 @@ async def put_user(http: Request, user_id: AUserId, user: User) -> User:
     return user
 
 
-@router.delete("/v1/users/{user_id}", status_code=204)
-async def delete_user(http: Request, holder: Holder, user_id: AUserId) -> Response:
-    """Removes the user's attributes."""
+@router.delete("/v1/users/{user_id}")
+async def erase_user(http: Request, holder: Holder, user_id: AUserId) -> ErasureReceipt:
+    """Erases the person: events, decisions, attributes, and what nameless sessions of this user did.
+
+    At once in PostgreSQL, within a minute in the memory of every gateway. What is still on its way from before the
+    erasure is not stored any more. A user of whom nothing is known gets a receipt, too.
+    """
     async with _storage(http) as pool:
-        _found(await catalog.delete_user(pool, user_id, actor=holder.name), ProblemType.UNKNOWN_USER, user_id)
-    return Response(status_code=204)
+        return await erasures.erase_user(pool, user_id, actor=holder.name)
 
 
 @router.post("/v1/users/bulk")

@@ -134,7 +134,7 @@ async def _accept(parts: Parts, judged: Sequence[_Judged]) -> list[EventResult]:
     results = [each for each in judged if isinstance(each, EventResult)]
     for candidate, status in zip(candidates, statuses, strict=True):
         results.append(_result(candidate, status))
-        if status is EventStatus.ACCEPTED:
+        if status is EventStatus.ACCEPTED and not parts.erasures.forbids_event(candidate.event):
             parts.history.remember(candidate.event)
     return sorted(results, key=lambda result: result.index)
 

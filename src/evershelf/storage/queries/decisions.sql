@@ -11,6 +11,8 @@ FROM jsonb_to_recordset($1) AS given (
     recommendation_id uuid, decided_at timestamptz, placement text, user_id text, session_id text, source text,
     reason text, degraded boolean, model_version text, snapshot_version text, item_ids text[], record jsonb
 )
+-- What was erased before it came is not stored.
+WHERE NOT (EXISTS (SELECT FROM erasures) AND is_erased(given.user_id, given.session_id, given.decided_at))
 ON CONFLICT DO NOTHING
 
 -- name: get

@@ -11,12 +11,16 @@ SELECT pg_advisory_xact_lock(hashtext('evershelf.events'))
 -- $1..$9 the columns, $10 the window, $11 and $12 the earliest and latest occurred_at less and plus the window, which
 -- let the planner leave out partitions. An event is stored if its id is unknown within the window, the first in the
 -- batch winning; else it is a duplicate if the known one has the same body, and a conflict if not.
-WITH sent AS (
+-- What was erased before it came is neither stored nor known.
+WITH given AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::text[], $9::uuid[]
     ) WITH ORDINALITY AS row (
         event_id, occurred_at, user_id, session_id, item_id, event_type, value, placement, recommendation_id, position
     )
+), sent AS (
+    SELECT * FROM given
+    WHERE NOT (EXISTS (SELECT FROM erasures) AND is_erased(given.user_id, given.session_id, given.occurred_at))
 ), known AS MATERIALIZED (
     SELECT event_id, occurred_at, user_id, session_id, item_id, event_type, value, placement, recommendation_id
     FROM events
