@@ -39,8 +39,11 @@ SEEDS ?= 1000
 simulate: setup ## Put the gateway through a thousand simulated runs with faults; about ten minutes of CPU.
 	@$(BIN)/evershelf simulate --seeds $(SEEDS)
 
+# What looks like a secret and is none: repeated bytes and plain phrases of tests, the pattern of a database address.
+NO_SECRETS := '"[0-9a-f]{2}" \* 32|user:password@|"a password of a test"|"correct horse battery"'
+
 .PHONY: check
-check: setup $(WEB_PACKAGES) ## Run the static checks: lint, format, types, rooms, API documents, locks.
+check: setup $(WEB_PACKAGES) ## Run the static checks: lint, format, types, rooms, API documents, locks, secrets.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -48,6 +51,11 @@ check: setup $(WEB_PACKAGES) ## Run the static checks: lint, format, types, room
 	$(BIN)/evershelf openapi --check
 	$(BIN)/python requirements/check.py
 	web/check
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --exclude-lines $(NO_SECRETS) --exclude-files '^(requirements|openapi)/|package-lock.json$$'
+
+.PHONY: audit
+audit: setup ## Look the locked packages up among known vulnerabilities; needs the network.
+	$(BIN)/uv tool run --python $(BIN)/python --from pip-audit==2.10.1 pip-audit --disable-pip --no-deps --strict $(IMAGES:%=-r requirements/%.txt)
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with everything; quick when nothing changed.

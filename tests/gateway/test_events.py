@@ -125,7 +125,7 @@ async def test_each_event_is_judged_by_itself_in_order(client, parts):
 
 async def test_details_say_what_to_mend(client):
     # Whoever gets a rejection reads which field, and nothing of the values.
-    answer = await client.post("/v1/events", json={"events": [raw_event(value="tall", secret="s3cr3t")]})
+    answer = await client.post("/v1/events", json={"events": [raw_event(value="tall", whisper="s3cr3t")]})
     [result] = answer.json()["results"]
     assert "value" in result["detail"]
     assert "s3cr3t" not in answer.text

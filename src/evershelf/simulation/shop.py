@@ -29,7 +29,7 @@ ITEMS_A_CATEGORY = 12
 USERS = 16
 EVENTS_A_USER = 6
 SECRET = "5a" * 32
-_SECRET_PART = "simulated-secret-part"  # noqa: S105 - of a world that does not exist
+_SECRET_PART = "simulated-secret-part"  # noqa: S105  # pragma: allowlist secret
 KEY = f"{KEY_PREFIX}_shop_{_SECRET_PART}"
 SNAPSHOTS = 3  # by age: one to go back to, the current one, one to come
 

@@ -229,7 +229,7 @@ def _spawn(
     fixed = {
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
-        "password_encryption": "scram-sha-256",
+        "password_encryption": "scram-sha-256",  # pragma: allowlist secret
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_checkpoints": "off",
