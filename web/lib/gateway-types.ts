@@ -278,10 +278,13 @@ export interface paths {
         put: operations["put_user_v1_users__user_id__put"];
         post?: never;
         /**
-         * Delete User
-         * @description Removes the user's attributes.
+         * Erase User
+         * @description Erases the person: events, decisions, attributes, and what nameless sessions of this user did.
+         *
+         *     At once in PostgreSQL, within a minute in the memory of every gateway. What is still on its way from before the
+         *     erasure is not stored any more. A user of whom nothing is known gets a receipt, too.
          */
-        delete: operations["delete_user_v1_users__user_id__delete"];
+        delete: operations["erase_user_v1_users__user_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1641,6 +1644,32 @@ export interface components {
             reports: components["schemas"]["Drill"][];
             /** Note */
             note: string | null;
+        };
+        /**
+         * ErasureReceipt
+         * @description What was removed of one user, at once, from PostgreSQL. Gateways forget within a minute, spools as they ship.
+         */
+        ErasureReceipt: {
+            /**
+             * Erasure Id
+             * Format: uuid
+             */
+            erasure_id: string;
+            /**
+             * Erased At
+             * Format: date-time
+             */
+            erased_at: string;
+            /** Events */
+            events: number;
+            /** Decisions */
+            decisions: number;
+            /** Attributes */
+            attributes: number;
+            /** Dead Letters */
+            dead_letters: number;
+            /** Sessions */
+            sessions: number;
         };
         /**
          * ErrorBudget
@@ -3549,7 +3578,7 @@ export interface operations {
             };
         };
     };
-    delete_user_v1_users__user_id__delete: {
+    erase_user_v1_users__user_id__delete: {
         parameters: {
             query?: never;
             header?: never;
@@ -3561,11 +3590,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["ErasureReceipt"];
+                };
             };
             /** @description Validation Error */
             422: {
