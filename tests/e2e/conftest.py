@@ -21,7 +21,7 @@ from tests.e2e.rig import Rig
 WEB = Path(__file__).resolve().parents[2] / "web"
 # The newest part of the demo shop's half year: enough to learn from, quick to import and to train on.
 EVENTS_KEPT = 50_000
-PASSWORD = "a password of this test only"
+PASSWORD = "a password of a test"
 SESSION_SECRET = "5e" * 32
 BROWSER_TIMEOUT_S = 300
 LAST_LISTS_TIMEOUT_S = 30
