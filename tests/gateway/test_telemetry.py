@@ -1,12 +1,14 @@
 """What is counted is what happened, and what is logged names nobody."""
 
+from typing import get_args
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
-from evershelf.gateway.telemetry import GAUGES, Telemetry
+from evershelf.gateway.telemetry import GAUGES, BoundaryName, Telemetry
 
 
 @pytest.fixture
@@ -70,6 +72,12 @@ def test_figures_are_read_at_the_scrape(telemetry):
     figures["evershelf_spool_events_pending"] = 7.0
     assert total(telemetry, "evershelf_spool_events_pending") == 7
     assert {name for name, _ in samples(telemetry)} >= set(GAUGES)
+
+
+def test_bugs_are_counted_from_zero(telemetry):
+    # Promise: the first bug at a boundary is a step from 0 to 1 that an alert can see, not a series that begins at 1.
+    for boundary in get_args(BoundaryName):
+        assert f'evershelf_caught_errors_total{{boundary="{boundary}"}} 0.0' in telemetry.exposition().decode()
 
 
 def test_a_caught_bug_is_counted_and_its_words_are_not_logged(telemetry):

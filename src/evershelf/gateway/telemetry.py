@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping
-from typing import TextIO, cast
+from typing import Literal, TextIO, cast, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -26,6 +26,20 @@ log = structlog.get_logger()
 
 
 Figures = Callable[[], Mapping[str, float]]
+# Where a bug is caught and survived.
+BoundaryName = Literal[
+    "catalog_index",
+    "database",
+    "inference_call",
+    "inference_probe",
+    "model_branch",
+    "rehearsal",
+    "request",
+    "rollout",
+    "shadow",
+    "snapshot",
+    "watch",
+]
 
 
 class Telemetry:
@@ -89,8 +103,14 @@ class Telemetry:
             for service in Service
         }
         self.rollout = RolloutMetrics(self._registry)
-        for status in EventStatus:  # at zero from the start, so that a rate can be taken of each
+        self._start_from_zero()
+
+    def _start_from_zero(self) -> None:
+        # So that a rate can be taken of each, and the first of its kind is seen.
+        for status in EventStatus:
             self._events.labels(status.value)
+        for boundary in get_args(BoundaryName):
+            self._caught.labels(boundary)
 
     def answered(
         self,
@@ -150,7 +170,7 @@ class Telemetry:
         """A snapshot was not adopted; the last good one stays."""
         self._snapshot_refusals.inc()
 
-    def caught(self, boundary: str, error: Exception) -> None:
+    def caught(self, boundary: BoundaryName, error: Exception) -> None:
         """A bug was caught at a boundary. Its message stays unsaid, for it may quote what a user sent."""
         self._caught.labels(boundary).inc()
         self._caught_totals[boundary] += 1
@@ -158,7 +178,7 @@ class Telemetry:
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         log.error("error_caught", boundary=boundary, error=type(error).__name__, where=where)
 
-    def caught_total(self, boundary: str) -> int:
+    def caught_total(self, boundary: BoundaryName) -> int:
         """How many bugs that boundary has caught since the start."""
         return self._caught_totals[boundary]
 
