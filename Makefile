@@ -27,7 +27,7 @@ demo: setup web ## Make a shop, train on it, serve it, show the first recommenda
 	@$(BIN)/evershelf demo $(DEMO_ARGUMENTS)
 
 .PHONY: test
-test: setup web chromium ## Run all tests.
+test: setup web chromium promtool ## Run all tests.
 	@$(BIN)/pytest -n 2 --dist loadscope $(PYTEST_ARGUMENTS)
 
 .PHONY: chaos
@@ -84,6 +84,23 @@ chromium:
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; } \
 		|| echo "no Chromium, and it cannot be installed here: the browser tests will be skipped"
+
+# Tests the alerts; where it can neither be found nor fetched those tests are skipped and say so. Taken out of Debian's package
+# instead of installing it, which would need root and may start a server.
+.PHONY: promtool
+promtool: setup
+	@command -v promtool >/dev/null || test -x $(BIN)/promtool || { folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT \
+		&& { test "$$(id -u)" != 0 || timeout 120 apt-get update -qq; } && (cd $$folder && timeout 120 apt-get download -qq prometheus) \
+		&& dpkg -x $$folder/prometheus_*.deb $$folder && install $$folder/usr/bin/promtool $(BIN)/; } 2>/dev/null \
+		|| echo "no promtool, and it cannot be fetched here: the alerts' tests will be skipped"
+
+.PHONY: alerts
+alerts: setup promtool ## Test alerts, runbooks and dashboards.
+	@$(BIN)/pytest -q tests/deploy $(PYTEST_ARGUMENTS)
+
+.PHONY: dashboards
+dashboards: setup ## Write Grafana's dashboards.
+	@$(BIN)/python deploy/observability/grafana/dashboards.py
 
 .PHONY: format
 format: setup ## Format the code and mend what can be mended.

@@ -23,9 +23,8 @@ NOT_OURS = {".git", ".venv", ".evershelf", ".hypothesis", "node_modules", ".next
 
 
 def python_files() -> list[Path]:
-    return sorted(
-        path for folder in ("src", "tests", "benchmarks", "requirements") for path in (ROOT / folder).rglob("*.py")
-    )
+    folders = ("src", "tests", "benchmarks", "requirements", "deploy")
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
 def text_files() -> list[Path]:
