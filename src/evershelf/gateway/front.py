@@ -18,8 +18,8 @@ from evershelf.gateway.auth import admit
 from evershelf.gateway.body_limit import limited, replayed
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import Boundary
+from evershelf.gateway.recommend import answered
 from evershelf.gateway.routes.events import taken
-from evershelf.gateway.routes.recommendations import answered
 from evershelf.gateway.settings import GatewaySettings
 
 ASK_PATH = "/v1/recommendations"

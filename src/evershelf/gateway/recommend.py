@@ -1,6 +1,6 @@
 """One recommendation: baseline first, the model if it answers in time and holds up, then the explained answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -9,25 +9,50 @@ import orjson
 from pydantic import JsonValue
 
 from evershelf.contracts.events import EventType
-from evershelf.contracts.recommendations import Reason
+from evershelf.contracts.problems import ProblemType
+from evershelf.contracts.recommendations import Reason, RecommendationRequest
 from evershelf.gateway.ask import Ask, Decided
 from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
 from evershelf.gateway.parts import Parts
+from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.shelf import placed
 from evershelf.gateway.trace import recorded
-from evershelf.policy.admission import refusal
+from evershelf.policy.admission import deadline_ms, refusal
 from evershelf.policy.compose import ModelReply, compose
 from evershelf.policy.ladder import Query, baseline
 from evershelf.policy.quality import candidates, quality, with_evidence
 from evershelf.policy.seen_items import hidden_items
+from evershelf.policy.shedding import Service
 
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
 
 
-async def recommend(parts: Parts, ask: Ask) -> bytes:
-    """The answer's JSON before the deadline, whatever the dependencies do."""
-    return _answer(parts, await decide(parts, ask))
+async def answered(
+    parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float
+) -> bytes:
+    """The answer's JSON before the deadline, whatever the dependencies do. Raises unknown-placement.
+
+    `headers` by their names in lower case; `began_s` monotonic, when the request was read.
+    """
+    placement = parts.mirror.placements.get(request.placement)
+    if placement is None:
+        known = ", ".join(sorted(parts.mirror.placements))
+        raise ProblemError(
+            ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
+        )
+    budget_ms, service = deadline_ms(headers, placement.deadline_ms), parts.admission.decide(headers)
+    if service is Service.SHED:
+        return parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
+    ask = Ask(
+        request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
+        model_wanted=service is Service.FULL,
+    )  # fmt: skip
+    parts.admission.in_hand += 1
+    try:
+        return _answer(parts, await decide(parts, ask))
+    finally:
+        parts.admission.in_hand -= 1
 
 
 async def decide(parts: Parts, ask: Ask) -> Decided:

@@ -1,6 +1,5 @@
-"""Recommendations over HTTP: read the request, fix its deadline, answer."""
+"""Recommendations over HTTP, as FastAPI describes and validates them; the front answers the busiest address itself."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -9,13 +8,10 @@ from evershelf.contracts.identifiers import CategoryPath, ItemId
 from evershelf.contracts.keys import Scope
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import K_MAX, Recommendation, RecommendationRequest
-from evershelf.gateway.ask import Ask
 from evershelf.gateway.auth import require
-from evershelf.gateway.parts import Parts, parts_of
+from evershelf.gateway.parts import parts_of
 from evershelf.gateway.problems import ProblemError
-from evershelf.gateway.recommend import recommend
-from evershelf.policy.admission import deadline_ms
-from evershelf.policy.shedding import Service
+from evershelf.gateway.recommend import answered
 
 router = APIRouter(tags=["recommendations"], dependencies=[Depends(require(Scope.RECOMMEND))])
 Wanted = Annotated[int | None, Query(ge=1, le=K_MAX)]
@@ -55,27 +51,3 @@ async def _answered(http: Request, request: RecommendationRequest) -> Response:
     parts = parts_of(http)
     body = await answered(parts, request, http.headers, began_s=parts.outside.clock.monotonic_s())
     return Response(body, media_type="application/json")
-
-
-async def answered(
-    parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float
-) -> bytes:
-    """The answer's JSON; `headers` by their names in lower case, `began_s` monotonic. Raises unknown-placement."""
-    placement = parts.mirror.placements.get(request.placement)
-    if placement is None:
-        known = ", ".join(sorted(parts.mirror.placements))
-        raise ProblemError(
-            ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
-        )
-    budget_ms, service = deadline_ms(headers, placement.deadline_ms), parts.admission.decide(headers)
-    if service is Service.SHED:
-        return parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
-    ask = Ask(
-        request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
-        model_wanted=service is Service.FULL,
-    )  # fmt: skip
-    parts.admission.in_hand += 1
-    try:
-        return await recommend(parts, ask)
-    finally:
-        parts.admission.in_hand -= 1
