@@ -190,6 +190,7 @@ async def test_one_flipped_bit_is_noticed(mirror, pool, settings):
 
 async def test_a_failed_write_is_made_up_for(mirror, pool, settings):
     # Promise: a disk that fails costs neither the news in memory nor, once it is well, the news on disk.
+    await mirror.refresh()  # what the start had to write is written
     blocker = settings.gateway_data_dir / f".{FILE_NAME}.incoming"
     blocker.mkdir()
     await upsert_items(pool, [Item(item_id="mug")])

@@ -111,6 +111,8 @@ class Mirror:
     async def refresh(self) -> None:
         """Looks for news once. Without PostgreSQL, or when it fails, all stays as it is. Raises OSError of the disk."""
         await self._look()
+        if self._writing is not None:
+            await asyncio.wait({self._writing})  # one at a time: both would write the same file
         await self._write()
 
     async def _look(self) -> None:
