@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 # Any Python from 3.11 on; the newest name found on PATH that really runs.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
-	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 STAMP := .venv/.ready
 IMAGES := gateway inference training
@@ -61,8 +61,8 @@ audit: setup ## Look the locked packages up among known vulnerabilities; needs t
 setup: $(STAMP) ## Make .venv with everything; quick when nothing changed.
 
 $(STAMP): pyproject.toml requirements/dev.txt requirements/build.txt requirements/uv.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module (Debian: python3-venv) is needed; name it with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/build.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
