@@ -54,12 +54,13 @@ def up(
 def start_web(
     launching: "Launch", gateway_url: str, *, pictures_dir: "Path | None" = None, shoppers: str | None = None
 ) -> str | None:
-    """Storefront and console beside the gateway; without Node or a build the rest runs all the same."""
+    """Storefront and console beside the gateway; where they cannot start, the rest runs all the same."""
+    from evershelf.supervision.launch import ServiceFailedError
     from evershelf.supervision.web import NoWebError
 
     try:
         return launching.start_web(gateway_url, pictures_dir=pictures_dir, shoppers=shoppers)
-    except NoWebError as error:
+    except (NoWebError, ServiceFailedError, OSError) as error:
         print_progress(f"no storefront and no console: {error}")
         return None
 
