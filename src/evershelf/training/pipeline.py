@@ -13,8 +13,7 @@ from evershelf.contracts.manifest import CANARY_STAGES, GateCheck, ModelManifest
 from evershelf.models.content import Features
 from evershelf.models.sparse_rows import Float64s
 from evershelf.registry.aliases import CHAMPION
-from evershelf.registry.artifact import ArtifactRefused
-from evershelf.registry.store import Registry, challenge, promote
+from evershelf.registry.store import Registry, challenge
 from evershelf.training.confidence import Confidence, learn_confidence
 from evershelf.training.duel import Duel, fight
 from evershelf.training.evaluate import Case, Comparison, cases, compare
@@ -92,6 +91,8 @@ def train(
         DataRefusedError: the data cannot teach a model.
         StorageError: the database cannot be read.
     """
+    # Whoever moves the alias while we learn, such as an operator who rolls back, is not overruled.
+    before = registry.read_alias("models", CHAMPION)
     on_step(Step.EXTRACT)
     data = load(url, settings, as_of=as_of)
     on_step(Step.CHECK)
@@ -110,7 +111,15 @@ def train(
         )
     elif fit:
         reason = "passed the gate, its gain accepted by the operator" if accept_gain else "passed the gate"
-        promote(registry, manifest.version, moved_by="training", reason=reason)
+        expected_sequence = before.sequence if before else None
+        registry.move_alias(
+            "models",
+            CHAMPION,
+            manifest.version,
+            expected_sequence=expected_sequence,
+            moved_by="training",
+            reason=reason,
+        )
     return TrainingOutcome(manifest, fit and not tried, tried, trained.comparison, checks)
 
 
@@ -121,12 +130,12 @@ def load(url: str, settings: TrainingSettings, *, as_of: datetime | None = None)
 
 
 def reigning(registry: Registry) -> ModelManifest | None:
-    """The champion's manifest, or None where there is none that can be read."""
-    try:
-        champion = registry.read_alias("models", CHAMPION)
-        return None if champion is None else registry.manifest("models", champion.version)
-    except ArtifactRefused:
-        return None
+    """The champion's manifest, or None where none was ever named.
+
+    Raises ArtifactRefused where it cannot be read: a gate that cannot compare must not pass.
+    """
+    champion = registry.read_alias("models", CHAMPION)
+    return None if champion is None else registry.manifest("models", champion.version)
 
 
 def learn(
