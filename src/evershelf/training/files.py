@@ -17,6 +17,12 @@ from evershelf.training.descriptions import described_by
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 DEFAULT_KIND = EventType.VIEW_ITEM
+# Ids are text whatever they look like: 0439420890 is no number, and must be the same id in every file.
+_AS_TEXT = csv.ConvertOptions(
+    column_types={"user": pa.string(), "item": pa.string(), "event_type": pa.string()},
+    strings_can_be_null=True,
+    null_values=[""],
+)
 
 _Texts: TypeAlias = "pa.Array[pa.StringScalar]"
 
@@ -76,7 +82,8 @@ def _in_order_of_rows(
 
 def _read(path: Path, required: tuple[str, ...]) -> pa.Table:
     try:
-        table = parquet.read_table(path) if path.suffix in PARQUET_SUFFIXES else csv.read_csv(path)
+        is_parquet = path.suffix in PARQUET_SUFFIXES
+        table = parquet.read_table(path) if is_parquet else csv.read_csv(path, convert_options=_AS_TEXT)
     except pa.ArrowInvalid as error:
         raise FileRefusedError(f"{path} cannot be read: {error}") from error
     missing = [name for name in required if name not in table.column_names]
