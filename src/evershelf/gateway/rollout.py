@@ -128,14 +128,21 @@ class Rollout:
 
     async def look(self) -> None:
         """One look at the aliases, one verdict; a broken guardrail ends the trial here at once, and then everywhere."""
-        champion, challenger = await self._models.ask(_aliases)
-        self.champion = champion.version if champion else None
-        self._adopt(champion, challenger)
+        try:
+            champion, challenger = await self._models.ask(_aliases)
+        except (RegistryUnavailable, ArtifactRefused) as error:
+            # A registry that is away says nothing new, and the trial under way is judged all the same.
+            log.debug("rollout_not_looked", error=str(error))
+        else:
+            self.champion = champion.version if champion else None
+            self._adopt(champion, challenger)
         trial = self.trial
         if trial is None:
             await self._finish()
             return
         await self._count_clicks(trial)
+        if self.trial is not trial:  # ended, or replaced, while the clicks were counted
+            return
         verdict = broken(self.evidence)
         elapsed_s = self._clock.unix_s() - trial.pointer.moved_at.timestamp()
         self.stage = stage_at(trial.stages, elapsed_s, self.evidence) if trial.stages else None
@@ -168,7 +175,7 @@ class Rollout:
             return
         if self.trial is None or self.trial.pointer.sequence != challenger.sequence:
             stages = tuple(Stage(stage.share, stage.seconds) for stage in challenger.plan.stages)
-            self.trial = Trial(challenger, challenger.plan, stages)
+            self.trial, self.share, self.stage = Trial(challenger, challenger.plan, stages), 0.0, None
             self.evidence, self.absent, self._end, self._ended = Evidence(), 0, None, None
             log.info("rollout_begun", version=challenger.version, stages=len(stages))
 
@@ -188,11 +195,16 @@ class Rollout:
         if self._end is None or self.last_end is None:
             return
         action, version = self._end
-        move = promote if action == "promote" else withdraw
+        move, ended = promote if action == "promote" else withdraw, self._ended
+
+        def move_it(registry: Registry) -> AliasPointer | None:
+            found = registry.read_alias("models", CHALLENGER)
+            if found is None or found.sequence != ended:
+                raise AliasConflict(f"{version} is no longer the challenger")
+            return move(registry, version, moved_by=MOVED_BY, reason=self.last_end or action)
+
         try:
-            await self._models.ask(
-                lambda registry: move(registry, version, moved_by=MOVED_BY, reason=self.last_end or action)
-            )
+            await self._models.ask(move_it)
         except AliasConflict:
             return  # another gateway or an operator was quicker, which the next look will see; or the lock was taken
         self._end = None
