@@ -58,13 +58,20 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse()
             return
         path, _, query = self.url.partition(b"?")
-        if path == _ASKED and self._is_plain() and (answer := shed(self._parts, query, self.headers)) is not None:
+        if path == _ASKED and self._is_plain() and (answer := self._shed(query)) is not None:
             self._answered = True
             self.transport.write(answer)
             return
         super().on_headers_complete()
         if self._parting and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def _shed(self, query: bytes) -> bytes | None:
+        try:
+            return shed(self._parts, query, self.headers)
+        except Exception as error:  # noqa: BLE001 - the source boundary: what fails here is answered the long way
+            self._parts.telemetry.caught("quick_lane", error)
+            return None
 
     def on_body(self, body: bytes) -> None:
         """A body that came with an answered question is nobody's."""

@@ -169,11 +169,19 @@ def _answer(parts: Parts, decided: Decided) -> bytes:
         ask.placement.name, composed.source, composed.reason,
         degraded=composed.degraded, elapsed_s=elapsed_ms / 1_000, deadline_s=ask.deadline_ms / 1_000,
     )  # fmt: skip
+    try:
+        _keep(parts, decided, head, elapsed_ms)
+    except Exception as error:  # noqa: BLE001 - the source boundary: no record of an answer may cost the answer
+        parts.telemetry.caught("record", error)
+    return orjson.dumps(head | {"items": [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]})
+
+
+def _keep(parts: Parts, decided: Decided, head: dict[str, JsonValue], elapsed_ms: float) -> None:
+    """What operators look at later: the series, the decision, the drill's report."""
     parts.series.answered(decided, elapsed_ms)
     parts.decisions.record(recorded(parts, decided, head))
-    if ask.drill is not None or parts.drills.active:
+    if decided.ask.drill is not None or parts.drills.active:
         parts.drills.answered(decided, elapsed_ms)
-    return orjson.dumps(head | {"items": [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]})
 
 
 def told(decided: Decided, recommendation_id: UUID, *, now_s: float, elapsed_ms: float) -> dict[str, JsonValue]:

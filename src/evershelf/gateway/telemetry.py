@@ -33,6 +33,8 @@ BoundaryName = Literal[
     "inference_call",
     "inference_probe",
     "model_branch",
+    "quick_lane",
+    "record",
     "rehearsal",
     "request",
     "rollout",
