@@ -8,7 +8,7 @@ WITH answers AS (
     SELECT recommendation_id, decided_at, placement, source, reason, coalesce(model_version, '') AS model_version,
            (user_id IS NOT NULL OR session_id IS NOT NULL) AS known, item_ids
     FROM decisions
-    WHERE decided_at >= $1 AND decided_at < $2
+    WHERE decided_at >= $1 AND decided_at < $2 AND record->>'purpose' IS DISTINCT FROM 'replay'
 ), outcomes AS (
     SELECT a.recommendation_id,
            bool_or(e.event_type = 'view_item_list') AS shown,
@@ -44,5 +44,5 @@ SELECT d.model_version,
              AND e.item_id = ANY (d.item_ids) AND e.occurred_at >= $1::timestamptz - interval '5 minutes'
        )) AS clicks
 FROM decisions d
-WHERE d.decided_at >= $1 AND d.model_version IS NOT NULL
+WHERE d.decided_at >= $1 AND d.model_version IS NOT NULL AND d.record->>'purpose' IS DISTINCT FROM 'replay'
 GROUP BY d.model_version
