@@ -78,7 +78,7 @@ async def promote_model(http: Request, operator: Operator, version: str, promoti
 
     def move(registry: Registry) -> AliasPointer:
         manifest = registry.manifest("models", version)
-        failed = [check.name for check in manifest.gate if not check.passed]
+        failed = [check.name for check in manifest.gate if not check.passed] if manifest.gate else ["never asked"]
         if failed and not promotion.despite_gate:
             raise AliasConflict(f"{version} failed the gate ({', '.join(failed)}); say so with despite_gate")
         registry.check("models", version)
