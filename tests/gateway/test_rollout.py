@@ -187,6 +187,48 @@ async def test_a_registry_that_takes_no_writes_keeps_nobody_with_a_bad_challenge
     assert world.challenger().version == "m1"
 
 
+class Gone(DirectoryRegistry):
+    """A registry that cannot even be read."""
+
+    def read_alias(self, *_):
+        raise OSError(errno.EIO, "input/output error")
+
+
+async def test_a_guardrail_is_judged_though_the_registry_is_gone(world, tmp_path):
+    # Promise (G21): an outage of the registry leaves nobody with a challenger that broke a guardrail.
+    await world.begin(stages=STAGES, shadow_share=0.3)
+    world.answers["m2"] = BAD["invalid"]
+    await world.serve(USERS[:500])
+    world.desk._registry = Gone(tmp_path / "registry")
+    await world.rollout.look_now()
+    assert (world.rollout.trial, world.rollout.share) == (None, 0.0)
+
+
+class Overtaken(DirectoryRegistry):
+    """An operator withdraws the challenger in the moment after it was looked at."""
+
+    withdrawn = False
+
+    def read_alias(self, kind, name):
+        found = super().read_alias(kind, name)
+        if name == "challenger" and not self.withdrawn:
+            self.withdrawn = True
+            withdraw(DirectoryRegistry(self._root), "m2", moved_by="operator", reason="enough")
+        return found
+
+
+async def test_a_challenger_withdrawn_meanwhile_does_not_become_champion(world, tmp_path):
+    # Promise: what an operator ended stays ended, also when the canary's last stage was just over.
+    await world.begin(stages=STAGES, shadow_share=0.1)
+    for _ in STAGES:
+        await world.rollout.look()
+        await world.serve()
+        world.passed_s += 60
+    world.desk._registry = Overtaken(tmp_path / "registry")
+    await world.rollout.look_now()
+    assert world.registry.read_alias("models", "champion").version == "m1"
+
+
 async def test_an_operator_ends_a_trial_for_every_gateway(world):
     await world.begin(stages=STAGES)
     withdraw(world.registry, "m2", moved_by="operator", reason="enough")

@@ -48,6 +48,15 @@ def test_files_in_csv_are_measured_without_a_database(tmp_path, taste):
         assert found["items"] == 90
 
 
+def test_an_id_is_text_whatever_it_looks_like(tmp_path):
+    """Promise: the same id in two files is one item, also where the other ids of one file are no numbers."""
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("user,item\n007,0439420890\n007,043942089X\n7,043942089X\n")
+    test.write_text("user,item\n7,0439420890\n")
+    tables = read_tables(train, test)
+    assert (tables.train.user_count, tables.train.item_count) == (2, 2)
+
+
 def test_leave_one_out_asks_for_the_last_row_where_there_is_no_time(tmp_path):
     """Promise: without times the order of rows is the order of events; one interaction stays in train."""
     path = tmp_path / "one.csv"
