@@ -127,7 +127,7 @@ async def test_an_impatient_client_asks_again():
     async with server(silent) as frozen_port, server(good) as port:
         answers = await sent(stream(frozen_port, port, retries_max=1, retry_after_ms=50.0), seconds=0.2)
     assert {each.status for each in answers} == {200}
-    assert all(each.latency_ms >= 50 and each.attempts == 2 for each in answers)
+    assert not [(each.latency_ms, each.attempts) for each in answers if each.latency_ms < 50 or each.attempts != 2]
 
 
 async def test_server_errors_are_told_or_asked_again():

@@ -247,6 +247,7 @@ class _Sender:
     def _ask_again(self, request: _Request) -> bool:
         if request.attempts > self.plan.streams[request.stream].retries_max:
             return False
+        request.last_sent_s = 0.0  # waits for a connection from now on, and must not be asked a third time meanwhile
         self._pools[self._port(request)].ask(request)
         return True
 
