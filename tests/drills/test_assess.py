@@ -51,7 +51,7 @@ PLANTED: dict[str, tuple[str, Observed]] = {
     "a call with a budget beyond its caller's": ("G3", observed(calls=[*sound_calls(), call(103.0, budget_ms=151)])),
     "a call that cannot be in time": ("G3", observed(calls=[*sound_calls(), call(103.0, budget_ms=2)])),
     "an invalid list": ("G4", changed(lambda v: replace(v, faults=(Fault.TWICE,)), from_s=101, until_s=101.1)),
-    "a reason that cannot be true": ("G5", changed(said(Reason.INFERENCE_INVALID), from_s=110, until_s=110.1)),
+    "a reason that cannot be true": ("G5", changed(said(Reason.INFERENCE_ERROR), from_s=110, until_s=110.1)),
     "a dead model that answers": ("G5", changed(said(Reason.PERSONALIZED), from_s=110, until_s=110.1)),
     "trouble that lasts": ("G5", changed(said(Reason.INFERENCE_UNAVAILABLE), from_s=125, until_s=125.1)),
     "an acknowledged event that is nowhere": ("G9", observed(lost_events=1)),

@@ -1,6 +1,7 @@
 """The fault matrix: every row that can be injected on one machine, and the pairs of rows of different components."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import combinations
 
 from evershelf.contracts.recommendations import Reason
@@ -65,7 +66,8 @@ def _inference() -> Iterator[Row]:
         return on_link(INFERENCE, LinkFault(**fault))  # type: ignore[arg-type]  # a table reads better untyped
 
     dropped, late = Reason.INFERENCE_UNAVAILABLE, Reason.DEADLINE_EXCEEDED
-    yield row("dead", "`kill -9`", inference_faults.killed, dropped)
+    dead = row("dead", "`kill -9`", inference_faults.killed, dropped)
+    yield replace(dead, reasons=dead.reasons | {Reason.INFERENCE_INVALID})  # of a reply that the death cut in two
     yield row("refused", "nobody listens", link(refuse=True), dropped)
     yield row("reset", "every connection is reset", link(ending=Ending.RESET), dropped)
     yield row("frozen", "SIGSTOP", inference_faults.frozen, late)
