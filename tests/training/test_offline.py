@@ -75,6 +75,14 @@ def test_a_file_that_cannot_be_measured_is_refused_with_its_reason(tmp_path, tex
         read_tables(path)
 
 
+def test_an_unknown_event_type_is_named_beside_those_there_are(tmp_path):
+    """Promise: whoever exported `buy` reads what it is called here."""
+    path = tmp_path / "bad.csv"
+    path.write_text("user,item,event_type\na,1,buy\na,2,purchase\n")
+    with pytest.raises(FileRefusedError, match=r"unknown event types: 'buy'; known: .*view_item, .*purchase"):
+        read_tables(path)
+
+
 @pytest.mark.parametrize("rule", ["first-3-percent", "last-0-percent", "last-100-percent", "random-3-days", "strong"])
 def test_a_rule_that_is_none_is_refused(tmp_path, rule):
     """Promise: a misspelt rule is told, and no other is taken in its stead."""

@@ -17,6 +17,7 @@ from evershelf.training.descriptions import described_by
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 DEFAULT_KIND = EventType.VIEW_ITEM
+UNKNOWN_TOLD_MAX = 5
 # Ids are text whatever they look like: 0439420890 is no number, and must be the same id in every file.
 _AS_TEXT = csv.ConvertOptions(
     column_types={"user": pa.string(), "item": pa.string(), "event_type": pa.string()},
@@ -132,8 +133,7 @@ def _kinds(table: pa.Table, path: Path) -> Int8s:
     names = encoded.dictionary.to_pylist()
     unknown = [name for name in names if name not in EVENT_CODES]
     if unknown or encoded.null_count:
-        raise FileRefusedError(
-            f"{path} has event types that are none: {unknown or 'empty'}; known: {list(EVENT_CODES)}"
-        )
+        found = ", ".join(repr(name) for name in unknown[:UNKNOWN_TOLD_MAX]) or "an empty one"
+        raise FileRefusedError(f"{path} has unknown event types: {found}; known: {', '.join(EVENT_CODES)}")
     codes = np.array([EVENT_CODES[EventType(str(name))] for name in names], np.int8)
     return np.asarray(codes[encoded.indices.to_numpy()], np.int8)
