@@ -9,6 +9,7 @@ from evershelf.contracts.recommendations import Reason
 from evershelf.drills.answers import Mishap
 from evershelf.drills.assess import Observed, broken, calls_after_fault, detected_after_s, returned_after_s
 from evershelf.drills.judge import Fault, Verdict
+from evershelf.drills.link import Call
 from evershelf.drills.matrix import rows
 from evershelf.drills.row import ModelShare
 from tests.drills.observed import DEAD, call, observed, sound_calls, sound_verdicts, verdict
@@ -40,6 +41,10 @@ def said(reason: Reason) -> Change:
     return lambda each: verdict(each.answer.due_s, reason)
 
 
+def probe(at_s: float, took_ms: float | None) -> Call:
+    return call(at_s, is_probe=True, duration_ms=took_ms)
+
+
 SLOW_ROW = next(row for row in rows() if row.name == "inference-slow-2x")
 BOTH_UNSAID = {"row": replace(DEAD, must_say=(frozenset({Reason.INFERENCE_ERROR}),))}
 PLANTED: dict[str, tuple[str, Observed]] = {
@@ -62,7 +67,8 @@ PLANTED: dict[str, tuple[str, Observed]] = {
     "calls that are repeated": ("G15", observed(calls=sound_calls() * 4)),
     "calls that go on": ("G16", observed(calls=[*sound_calls(), *(call(105 + n / 10) for n in range(30))])),
     "a model that does not come back": ("G17", changed(said(Reason.CIRCUIT_OPEN), from_s=116, until_s=127)),
-    "two probes at a time": ("G17", observed(calls=[*sound_calls(), call(107.1, is_probe=True)])),
+    "two probes at a time": ("G17", observed(calls=[*sound_calls(), *(probe(at_s, 80.0) for at_s in (114.0, 114.05))])),
+    "a probe that does not wait for a silent one": ("G17", observed(calls=[*sound_calls(), probe(107.1, None)])),
     "load that comes back at once": ("G17", observed(calls=[*sound_calls(), *(call(117.5) for _ in range(100))])),
     "a door that is open": ("G26", observed(wrong_doors={"no key: 200": 1})),
     "answers that were not counted": ("G28", observed(counted_answers={"model personalized": 1.0})),
@@ -76,6 +82,12 @@ PLANTED: dict[str, tuple[str, Observed]] = {
 def test_a_run_in_which_all_held_passes():
     # Promise: no false alarm.
     assert broken(observed()) == []
+
+
+def test_good_probes_may_follow_one_another_at_once():
+    # Promise: one at a time is all that G17 asks; nothing is run over by the next one when the last was answered.
+    quick = [probe(114.0 + number * 0.06, 50.0) for number in range(3)]
+    assert broken(observed(calls=[*sound_calls(), *quick])) == []
 
 
 @pytest.mark.parametrize(("guarantee", "seen"), PLANTED.values(), ids=PLANTED)

@@ -91,7 +91,8 @@ def summary(report: RowReport) -> str:
     return (
         f"{'passed' if report.passed else 'BROKEN'}: {fault.requests} requests, {sum(fault.exceptions.values())} "
         f"unanswered, {sum(fault.faults.values())} invalid, {fault.late} late, p50 {fault.p50_ms:.1f} ms, "
-        f"p99.9 {fault.p999_ms:.1f} ms, max {fault.max_ms:.1f} ms; {reasons}"
+        f"p99.9 {fault.p999_ms:.1f} ms, max {fault.max_ms:.1f} ms "
+        f"(sent at most {fault.lag_max_ms:.1f} ms late); {reasons}"
     )
 
 
@@ -100,12 +101,12 @@ def repair(rig: Rig) -> None:
     for link in (INFERENCE, POSTGRES):
         rig.proxy.become(link, LinkFault())
     rig.signal_postgres(signal.SIGCONT)
-    for name, start in ((INFERENCE, rig.start_inference), (GATEWAY, rig.start_gateway)):
+    for name in (INFERENCE, GATEWAY):
         rig.signal(name, signal.SIGCONT)
         if not rig.is_running(name):
-            start()
+            rig.start_again(name)
         try:
             rig.await_answer(name, f"{rig.url(name)}/readyz")
         except RigFailedError:
             rig.kill(name)
-            start()
+            rig.start_again(name)

@@ -1,4 +1,4 @@
-"""What can happen to gateways, and to what lies around them: deaths, stops, starved CPU, blocked logs, odd clients."""
+"""What can happen to gateways and around them: restarts, starved CPU, full disks, blocked logs, odd clients."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from evershelf.drills.injection import CannotInjectError, Injection, Witness, repeated, sure
+from evershelf.drills.injection import CannotInjectError, Injection, Witness, sure
 from evershelf.drills.rig import GATEWAY, LOG_BYTES_MAX, Rig, RigFailedError
 from evershelf.drills.small_disk import fill, relieve, small_disk
 
@@ -19,7 +19,6 @@ POLL_S = 0.05
 CGROUP = Path("/sys/fs/cgroup/cpu")
 PERIOD_US = 100_000
 SLOW_BYTE_S = 0.5
-LAG_S = 0.2
 
 
 @asynccontextmanager
@@ -33,41 +32,11 @@ async def two_gateways(rig: Rig) -> AsyncIterator[Witness]:
 
 
 @asynccontextmanager
-async def killed(rig: Rig) -> AsyncIterator[Witness]:
-    """SIGKILL (`kill -9`) of the first gateway."""
-    rig.kill(GATEWAY)
-    try:
-        yield sure
-    finally:
-        rig.start_gateway()
-
-
-@asynccontextmanager
-async def frozen(rig: Rig) -> AsyncIterator[Witness]:
-    """SIGSTOP of the first gateway."""
-    rig.signal(GATEWAY, signal.SIGSTOP)
-    try:
-        yield sure
-    finally:
-        rig.signal(GATEWAY, signal.SIGCONT)
-
-
-def lagging() -> Injection:
-    """The gateway's event loop stands still for 200 ms of every second."""
-    return repeated(
-        lambda rig: rig.signal(GATEWAY, signal.SIGSTOP),
-        lambda rig: rig.signal(GATEWAY, signal.SIGCONT),
-        every_s=1.0,
-        for_s=LAG_S,
-    )
-
-
-@asynccontextmanager
 async def rolling_restart(rig: Rig) -> AsyncIterator[Witness]:
     """SIGTERM to one gateway after the other, the next only when the former is ready again."""
     for name in (GATEWAY, SECOND):
         rig.processes[name].stop(EXIT_TIMEOUT_S)
-        rig.start_gateway(name)
+        rig.start_again(name)
     yield sure
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import resource
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,39 +9,8 @@ from evershelf.drills.injection import Injection, Witness, repeated, sure
 from evershelf.drills.rig import INFERENCE, Rig
 
 CRASH_EVERY_S = 2.0
-BLOCKED_S = 2.0
 MEMORY_BYTES = 64 * 2**20  # Python starts in it; numpy does not
 RESTART_S = 0.5
-
-
-@asynccontextmanager
-async def killed(rig: Rig) -> AsyncIterator[Witness]:
-    """SIGKILL (`kill -9`); started again to heal."""
-    rig.kill(INFERENCE)
-    try:
-        yield sure
-    finally:
-        rig.start_inference()
-
-
-@asynccontextmanager
-async def frozen(rig: Rig) -> AsyncIterator[Witness]:
-    """SIGSTOP: the kernel accepts connections for it, and nobody answers."""
-    rig.signal(INFERENCE, signal.SIGSTOP)
-    try:
-        yield sure
-    finally:
-        rig.signal(INFERENCE, signal.SIGCONT)
-
-
-def blocked() -> Injection:
-    """Its event loop stands still for 2 s, turns for 1 s, and so on."""
-    return repeated(
-        lambda rig: rig.signal(INFERENCE, signal.SIGSTOP),
-        lambda rig: rig.signal(INFERENCE, signal.SIGCONT),
-        every_s=3.0,
-        for_s=BLOCKED_S,
-    )
 
 
 def crash_loop() -> Injection:
@@ -96,7 +64,7 @@ async def out_of_memory(rig: Rig) -> AsyncIterator[Witness]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         rig.kill(INFERENCE)
-        rig.start_inference()
+        rig.start_again(INFERENCE)
 
 
 @asynccontextmanager

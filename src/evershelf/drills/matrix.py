@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import combinations
 
 from evershelf.contracts.recommendations import Reason
-from evershelf.drills import gateway_faults, inference_faults, postgres_faults, snapshot_faults
+from evershelf.drills import gateway_faults, inference_faults, postgres_faults, process_faults, snapshot_faults
 from evershelf.drills.injection import Injection, both, on_link, stub
 from evershelf.drills.link_fault import Ending, LinkFault, Trickle
-from evershelf.drills.rig import INFERENCE, POSTGRES
+from evershelf.drills.rig import GATEWAY, INFERENCE, POSTGRES
 from evershelf.drills.row import Component, ModelShare, Row, Stop, pair
 from evershelf.drills.stub_inference import Play
 
@@ -66,11 +66,11 @@ def _inference() -> Iterator[Row]:
         return on_link(INFERENCE, LinkFault(**fault))  # type: ignore[arg-type]  # a table reads better untyped
 
     dropped, late = Reason.INFERENCE_UNAVAILABLE, Reason.DEADLINE_EXCEEDED
-    dead = row("dead", "`kill -9`", inference_faults.killed, dropped)
+    dead = row("dead", "`kill -9`", process_faults.killed(INFERENCE), dropped)
     yield replace(dead, reasons=dead.reasons | {Reason.INFERENCE_INVALID})  # of a reply that the death cut in two
     yield row("refused", "nobody listens", link(refuse=True), dropped)
     yield row("reset", "every connection is reset", link(ending=Ending.RESET), dropped)
-    yield row("frozen", "SIGSTOP", inference_faults.frozen, late)
+    yield row("frozen", "SIGSTOP", process_faults.frozen(INFERENCE), late)
     yield row("black-hole", "black hole, new connections and old ones", link(black_hole=True), late)
     yield row("stalled-body", "silent in the middle of a body", link(ending=Ending.STALL, at_byte=MID_BODY), late)
     yield row("cut-body", "closed in the middle of a body", link(ending=Ending.CUT, at_byte=MID_BODY),
@@ -89,7 +89,8 @@ def _inference() -> Iterator[Row]:
     yield Row("inference-too-slow", Component.INFERENCE, "slow beyond every budget", link(delay_ms=2_500),
               reasons=LATE | OPEN, must_say=(LATE, OPEN), model=ModelShare.NONE, stop=Stop.FAILING)  # fmt: skip
     yield Row("inference-blocked", Component.INFERENCE, "event loop blocked for 2 s of every 3 s",
-              inference_faults.blocked(), reasons=LATE | OPEN, must_say=(LATE,), model=ModelShare.SOME)  # fmt: skip
+              process_faults.standing_still(INFERENCE, every_s=3.0, for_s=2.0),
+              reasons=LATE | OPEN, must_say=(LATE,), model=ModelShare.SOME)  # fmt: skip
     yield Row("inference-crash-loop", Component.INFERENCE, "killed and started again every 2 s",
               inference_faults.crash_loop(), reasons=UNAVAILABLE | OPEN | LATE | frozenset({Reason.NO_MODEL}),
               must_say=(UNAVAILABLE | OPEN,), model=ModelShare.SOME)  # fmt: skip
@@ -185,12 +186,13 @@ def _gateway() -> Iterator[Row]:
         return Row(f"gateway-{name}", Component.GATEWAY, failure, inject, **more)  # type: ignore[arg-type]  # as above
 
     two = {"setup": gateway_faults.two_gateways, "two_gateways": True, "reasons": UNREAD}
-    yield row("killed", "`kill -9` of one of two; callers of it ask the other", gateway_faults.killed, **two)
-    yield row("frozen", "SIGSTOP of one of two; its callers ask the other after 75 ms", gateway_faults.frozen,
+    yield row("killed", "`kill -9` of one of two; callers of it ask the other", process_faults.killed(GATEWAY), **two)
+    yield row("frozen", "SIGSTOP of one of two; its callers ask the other after 75 ms", process_faults.frozen(GATEWAY),
               retry_after_ms=75.0, **two)  # fmt: skip
     yield row("rolling-restart", "SIGTERM and start of one after the other", gateway_faults.rolling_restart, **two)
     yield row("bad-settings", "another one is started with impossible settings", gateway_faults.badly_configured)
-    yield row("lag", "its event loop stands still for 200 ms of every second", gateway_faults.lagging(),
+    yield row("lag", "its event loop stands still for 200 ms of every second",
+              process_faults.standing_still(GATEWAY, every_s=1.0, for_s=0.2),
               reasons=UNREAD, model=ModelShare.SOME,
               late_excused="a process that stands still answers nobody")  # fmt: skip
     yield row("half-cpu", "half of one core", gateway_faults.half_a_cpu, reasons=UNREAD, model=ModelShare.SOME,
@@ -207,7 +209,8 @@ def _around() -> Iterator[Row]:
     yield Row("spool-disk-full", Component.SPOOL, "no room on the spool's disk", gateway_faults.disk_full,
               setup=gateway_faults.on_small_disk, events_may_fail=True, reasons=UNREAD)  # fmt: skip
     yield Row("monitoring-log-blocked", Component.MONITORING, "the log's pipe is full, and inference dies",
-              both(gateway_faults.log_pipe_blocked, inference_faults.killed), setup=gateway_faults.log_in_a_pipe,
+              both(gateway_faults.log_pipe_blocked, process_faults.killed(INFERENCE)),
+              setup=gateway_faults.log_in_a_pipe,
               reasons=UNAVAILABLE | OPEN | UNREAD, model=ModelShare.NONE, stop=Stop.DEAD)  # fmt: skip
     yield Row("monitoring-slow-scraper", Component.MONITORING, "20 scrapers read at two bytes a second",
               gateway_faults.slow_readers("/metrics", count=20))  # fmt: skip

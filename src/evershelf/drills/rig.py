@@ -141,6 +141,11 @@ class Rig:
         self._start(name, "evershelf.gateway", port, environment, log_path)
         return time.monotonic() - began_s
 
+    def start_again(self, name: str) -> None:
+        """Starts what has ended as it was started before, and waits until it is ready."""
+        self.processes[name].start()
+        self.await_answer(name, f"{self.url(name)}/readyz")
+
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends the signal and waits until the process has ended."""
         process = self.processes[name]
@@ -218,9 +223,8 @@ class Rig:
         self.ports[name] = port
         command = Command(name, (sys.executable, "-m", module), environment, port)
         log_path = log_path or self.folder / f"{name}.log"
-        process = self.processes[name] = Process(command, log_path, log_size_max_bytes=LOG_BYTES_MAX)
-        process.start()
-        self.await_answer(name, f"{self.url(name)}/readyz")
+        self.processes[name] = Process(command, log_path, log_size_max_bytes=LOG_BYTES_MAX)
+        self.start_again(name)
 
     def await_answer(self, name: str, url: str) -> None:
         """Returns once `url` answers 200. Raises RigFailedError when the process ends or the time is over."""
