@@ -83,6 +83,7 @@ PROMISE = (
             means="1 spends the error budget exactly; 14.4 over 1 h or 6 over 6 h wakes somebody.",
         ),
         graph("Service by priority", PER_SECOND, rate("evershelf_admissions_total", "priority, service")),
+        graph("Answered 429", PER_SECOND, rate("evershelf_quota_refusals_total", "scope, quota")),
     ),
 )  # fmt: skip
 
@@ -122,6 +123,13 @@ MODELS = (
                "More than one for long: a replica does not follow the champion."),
         figure("Since the last load", SECONDS, "time() - max(evershelf_inference_model_loaded_timestamp_seconds)"),
         figure("Versions refused, 1 d", COUNT, "sum(increase(evershelf_inference_refused_loads_total[1d]))"),
+        figure("Age of the champion", SECONDS, "max(evershelf_model_age_seconds)"),
+        figure("Since the last training", SECONDS, "min(evershelf_training_age_seconds)"),
+    ),
+    (
+        graph("How the last training ended", COUNT,
+              ("max by (outcome) (evershelf_training_last_outcome)", "{{outcome}}")),
+        graph("Checks of its data", COUNT, ("max by (verdict) (evershelf_training_data_checks)", "{{verdict}}")),
     ),
     (
         graph("Replicas by champion", COUNT, versions("evershelf_inference_model_info")),
@@ -158,6 +166,7 @@ DATA = (
     ),
     (
         graph("Events by status", PER_SECOND, rate("evershelf_events_total", "status")),
+        graph("Events answered 503", PER_SECOND, rate("evershelf_events_refused_total", "instance")),
         graph("Events waiting in the spool", COUNT, each("evershelf_spool_events_pending")),
     ),
     (

@@ -10,6 +10,7 @@ from evershelf.cli.exits import BUSY, GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress
 from evershelf.cli.training import migrated, repeat, seconds_of
+from evershelf.cli.training_record import outcome_of, recorded
 
 if TYPE_CHECKING:
     from evershelf.registry.store import Registry
@@ -47,11 +48,11 @@ def _once(url: str, versions: "Registry", *, canary: bool, as_json: bool) -> str
             _tell({"outcome": "busy", "began_at": began_at}, "another process is retraining", as_json=as_json)
             return "busy"
         try:
-            trained = _train(url, versions, canary=canary)
+            trained = recorded(url, lambda: _train(url, versions, canary=canary))
         except DataRefusedError as error:
             _tell({"outcome": "held", "began_at": began_at, "data": str(error)}, f"held: {error}", as_json=as_json)
             return "held"
-        outcome = "challenger" if trained.challenging else "promoted" if trained.promoted else "held"
+        outcome = outcome_of(trained).value
         snapshot = refresh(url, versions)
     failed = [check.name for check in trained.manifest.gate if not check.passed]
     told = {

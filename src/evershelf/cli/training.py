@@ -15,6 +15,7 @@ from evershelf.cli.context import open_database, registry
 from evershelf.cli.exits import GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress, print_table
+from evershelf.cli.training_record import recorded
 
 if TYPE_CHECKING:
     from evershelf.contracts.manifest import SnapshotManifest
@@ -49,7 +50,10 @@ def train(
     versions = registry(data_dir)
     with migrated(data_dir) as url, _steps(as_json) as on_step:
         settings = _settings(time_limit, test_days)
-        outcome = run(url, versions, settings, as_of=_utc(as_of), accept_gain=accept_gain, on_step=on_step)
+        outcome = recorded(
+            url,
+            lambda: run(url, versions, settings, as_of=_utc(as_of), accept_gain=accept_gain, on_step=on_step),
+        )
     mirror(outcome, versions, warn=print_progress)
     if as_json:
         print_json(

@@ -33,6 +33,7 @@ from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.telemetry import Telemetry
+from evershelf.gateway.training_watch import TrainingWatch
 from evershelf.gateway.watch import Watch
 
 SUMMARY = "Recommendations that are never empty, never late, and always explained."
@@ -112,6 +113,7 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
         parts.models,
         parts.rollout,
         Watch(parts),
+        TrainingWatch(parts),
         Rehearsals(parts),
     ):  # after all that answers need
         await console.start()

@@ -59,6 +59,7 @@ def admit(parts: Parts, http: ASGIScope, authorization: str | None, scope: Scope
         taken = parts.quotas.take(key)
         http[ANSWER_HEADERS] = taken.headers
         if not taken.allowed:
+            parts.telemetry.operation.quota_refused(scope, own=key.quota_per_s is not None)
             raise ProblemError(
                 ProblemType.QUOTA_EXCEEDED,
                 f"The key {key.name!r} has used up its quota.",

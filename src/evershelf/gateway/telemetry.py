@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.log_writer import LogWriter
+from evershelf.gateway.operation_metrics import OperationMetrics
 from evershelf.gateway.rollout_metrics import RolloutMetrics
 from evershelf.policy.shedding import Priority, Service
 
@@ -40,6 +41,7 @@ BoundaryName = Literal[
     "rollout",
     "shadow",
     "snapshot",
+    "training",
     "watch",
 ]
 
@@ -105,6 +107,7 @@ class Telemetry:
             for service in Service
         }
         self.rollout = RolloutMetrics(self._registry)
+        self.operation = OperationMetrics(self._registry)
         self._start_from_zero()
 
     def _start_from_zero(self) -> None:
@@ -202,6 +205,8 @@ GAUGES: Mapping[str, str] = {
     "evershelf_drills_active": "Drills that run in this gateway.",
     "evershelf_inference_in_flight": "Model branches that have not ended, abandoned ones included.",
     "evershelf_inference_circuit_closed": "1 while calls to inference go through.",
+    "evershelf_model_age_seconds": "Since the champion was made.",
+    "evershelf_training_age_seconds": "Since the last training run ended.",
     "evershelf_rollout_share": "Share of users that this gateway sends to the challenger.",
     "evershelf_snapshot_age_seconds": "Age of the snapshot in use.",
     "evershelf_snapshot_items": "Items in the snapshot in use.",

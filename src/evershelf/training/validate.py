@@ -1,10 +1,10 @@
 """Checks the extracted data before anything is learned from it: block what cannot teach, warn of what looks odd."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
+from evershelf.contracts.training import Verdict
 from evershelf.models.interactions import EVENT_TYPES, SECONDS_PER_DAY
 from evershelf.training.extract import TrainingData
 from evershelf.training.settings import TrainingSettings
@@ -14,14 +14,6 @@ LATE_SHARE_MAX = 0.2
 UNKNOWN_SHARE_WARN = 0.05
 DUPLICATE_SHARE_MAX = 0.05
 KIND_SHARE_MAX = 0.999
-
-
-class Verdict(StrEnum):
-    """What a check says."""
-
-    OK = "ok"
-    WARN = "warn"
-    BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True)

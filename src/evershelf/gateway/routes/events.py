@@ -143,6 +143,7 @@ async def _append(parts: Parts, events: Sequence[Event]) -> list[EventStatus]:
     try:
         return await parts.spool.append(events)
     except SpoolError as error:
+        parts.telemetry.operation.events_refused(len(events))
         raise ProblemError(
             ProblemType.EVENTS_NOT_DURABLE,
             f"Nothing of this batch was acknowledged: {error}. Send all of it again in {RETRY_AFTER_S} s.",
