@@ -1,37 +1,55 @@
-"""The breaker at work: keeps its state for one dependency and sends the probes, off the path of any request."""
+"""One replica's health as its calls teach it: whether it may be asked, how much at once, and how long that takes.
+
+The breaker decides whether, the adaptive limiter how much, the times of the last calls how long. Probes are made here,
+off the path of any request.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from evershelf.contracts.health import DependencyState, ReplicaHealth
+from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.outside import Outside
-from evershelf.policy.breaker import (
-    Breaker,
-    Call,
-    Limits,
-    State,
-    admits,
-    begin_probe,
-    end_probe,
-    forced_open,
-    record,
-    release,
-)
+from evershelf.gateway.rank_wire import Answer
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.telemetry import Telemetry
+from evershelf.policy import breaker
+from evershelf.policy.breaker import Breaker, Call, Limits, State
+from evershelf.policy.call_time import CallTime, judge, observed, p50_ms
+from evershelf.policy.limiter import Bounds, Limiter, after_answers, after_congestion
 
 POLL_S = 0.05
+OUR_FAULT = frozenset({400, 413, 422})
+BUSY = frozenset({429, 503})
 log = structlog.get_logger()
 
 
 class Circuit:
-    """One dependency's breaker. `probe` asks the dependency once and says whether it answered well; it never raises."""
+    """`probe` asks the replica one cheap question, within the milliseconds given, and says what came of it."""
 
-    def __init__(self, name: str, probe: Callable[[], Awaitable[bool]], limits: Limits, *, outside: Outside) -> None:
+    def __init__(
+        self,
+        name: str,
+        probe: Callable[[int], Awaitable[Answer]],
+        settings: GatewaySettings,
+        telemetry: Telemetry,
+        *,
+        outside: Outside,
+    ) -> None:
         self._name = name
         self._probe = probe
-        self._limits = limits
-        self._breaker = Breaker()
+        self._settings = settings
+        self._telemetry = telemetry
         self._clock, self._random = outside.clock, outside.random
+        self._limits = Limits()
+        self._breaker = Breaker()
+        self._bounds = Bounds(settings.gateway_inference_concurrency_min, settings.gateway_inference_concurrency_max)
+        self._limiter = Limiter(float(self._bounds.limit_max))
+        self._times = CallTime()
+        self._seen = DependencyState.UNKNOWN
+        self._since_s: float | None = None
         self._probing: asyncio.Task[None] | None = None
 
     @property
@@ -39,21 +57,67 @@ class Circuit:
         """Whether calls go through."""
         return self._breaker.state
 
+    @property
+    def limit(self) -> float:
+        """How many questions the replica may have in hand."""
+        return self._limiter.limit
+
+    @property
+    def p50_ms(self) -> float:
+        """What a call usually takes; 0 while nothing is known."""
+        return p50_ms(self._times, now_s=self._clock.monotonic_s())
+
     def admits(self) -> bool:
         """Whether this call may be made."""
-        return admits(self._breaker, self._limits, now_s=self._clock.monotonic_s(), chance=self._random.random())
+        now_s, chance = self._clock.monotonic_s(), self._random.random()
+        return breaker.admits(self._breaker, self._limits, now_s=now_s, chance=chance)
 
-    def record(self, call: Call, *, began_s: float) -> None:
-        """Tells how a call ended that was begun at `began_s`."""
-        self._become(record(self._breaker, call, self._limits, began_s=began_s, now_s=self._clock.monotonic_s()))
+    def health(self, in_flight: int) -> ReplicaHealth:
+        """What stands at /dependencies."""
+        return ReplicaHealth(
+            name=self._name,
+            state=self._seen,
+            since_s=self._since_s,
+            circuit=self.state,
+            limit=int(self.limit),
+            in_flight=in_flight,
+            p50_ms=round(self.p50_ms, 3),
+        )
+
+    def answered(self, answers: Sequence[Answer], *, began_s: float, in_flight: int, slow_told: bool) -> None:
+        """A call has ended, with an answer for each of its questions; `in_flight` were in hand, these included."""
+        now_s = self._clock.monotonic_s()
+        worst = next((answer for answer in answers if answer.trouble is not None), answers[0])
+        if worst.status in BUSY and worst.trouble is not Reason.NO_MODEL:
+            self.congested()
+        if worst.trouble is None:
+            self._times = observed(self._times, (now_s - began_s) * 1_000, now_s=now_s)
+            self._limiter = after_answers(self._limiter, self._bounds, answers=len(answers), in_flight=in_flight)
+        call = Call.IGNORED if worst.status in OUR_FAULT | BUSY else self._judged(worst.trouble, began_s)
+        if not (slow_told and call is Call.SLOW):
+            self._record(call, began_s)
+        self._see(DependencyState.UP if worst.trouble is None else DependencyState.DOWN)
+
+    def lasting(self, *, began_s: float) -> None:
+        """A call is slow, which counts while it lasts: a frozen process is found out before the longest deadline."""
+        self._record(Call.SLOW, began_s)
+
+    def missed(self, *, asked_s: float) -> None:
+        """A question's deadline came before its answer."""
+        if self._judged(Reason.DEADLINE_EXCEEDED, asked_s) is not Call.IGNORED:
+            self.congested()
+
+    def congested(self) -> None:
+        """Too much is in hand."""
+        self._limiter = after_congestion(self._limiter, self._bounds, now_s=self._clock.monotonic_s())
 
     def switch_off(self, seconds: float) -> None:
         """Lets nothing through for so long, as an operator wishes; then a probe decides."""
-        self._become(forced_open(now_s=self._clock.monotonic_s(), seconds=seconds))
+        self._become(breaker.forced_open(now_s=self._clock.monotonic_s(), seconds=seconds))
 
     def switch_on(self) -> None:
         """Ends `switch_off` early: probes decide from now on."""
-        self._become(release(self._breaker, now_s=self._clock.monotonic_s()))
+        self._become(breaker.release(self._breaker, now_s=self._clock.monotonic_s()))
 
     async def start(self) -> None:
         """Begins to look out for probes that are due."""
@@ -68,13 +132,42 @@ class Circuit:
     async def _send_probes(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            probing = begin_probe(self._breaker, self._limits, now_s=self._clock.monotonic_s())
+            probing = breaker.begin_probe(self._breaker, self._limits, now_s=self._clock.monotonic_s())
             if probing is not None:
                 self._become(probing)
-                good = await self._probe()
-                self._become(end_probe(self._breaker, self._limits, good=good, now_s=self._clock.monotonic_s()))
+                good, now_s = await self._is_well(), self._clock.monotonic_s()
+                self._become(breaker.end_probe(self._breaker, self._limits, good=good, now_s=now_s))
 
-    def _become(self, breaker: Breaker) -> None:
-        if breaker.state is not self._breaker.state:
-            log.info("circuit_changed", dependency=self._name, state=breaker.state)
-        self._breaker = breaker
+    async def _is_well(self) -> bool:
+        """Well is who answers a probe soundly and not slowly."""
+        began_s = self._clock.monotonic_s()
+        try:
+            answer = await self._probe(self._settings.gateway_inference_probe_ms)
+        except Exception as error:  # noqa: BLE001 - the source boundary: no bug may end the probing
+            self._telemetry.caught("inference_probe", error)
+            return False
+        well = self._judged(answer.trouble, began_s) is Call.GOOD
+        self._see(DependencyState.UP if well else DependencyState.DOWN)
+        return well
+
+    def _judged(self, trouble: Reason | None, began_s: float) -> Call:
+        return judge(
+            trouble or Reason.PERSONALIZED,
+            elapsed_ms=(self._clock.monotonic_s() - began_s) * 1_000,
+            p50_ms=self.p50_ms,
+            slow_ms=self._settings.gateway_inference_slow_ms,
+            patience_ms=self._settings.gateway_inference_patience_ms,
+        )
+
+    def _record(self, call: Call, began_s: float) -> None:
+        now_s = self._clock.monotonic_s()
+        self._become(breaker.record(self._breaker, call, self._limits, began_s=began_s, now_s=now_s))
+
+    def _become(self, after: Breaker) -> None:
+        if after.state is not self._breaker.state:
+            log.info("circuit_changed", dependency=f"inference {self._name}", state=after.state)
+        self._breaker = after
+
+    def _see(self, state: DependencyState) -> None:
+        if state is not self._seen:
+            self._seen, self._since_s = state, self._clock.unix_s()

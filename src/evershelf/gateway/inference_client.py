@@ -1,20 +1,37 @@
-"""The one place that calls inference: a history in, a `ModelReply` out, whatever inference does."""
+"""The one place that calls inference: a history in, a `ModelReply` out, whatever inference does.
+
+A question is sent at once while its replica has a slot free. While none is, questions collect, and go together when one
+becomes free: batches grow with the load and cost nothing without it; nobody waits for a batch to fill. Nothing here is
+unbounded: questions in hand, collecting or sent, stay within the replica's adaptive limit. When it is reached, the
+newest question takes the place of the oldest that still collects, for the newest has the most time left. What calls
+teach about a replica is kept in its circuit.
+
+A spare question (a copy, whose answer no user waits for) takes nothing from the others: it goes out alone, beside the
+slots, only while half of the limit is free, and teaches nothing about the replica.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.health import DependencyState, ReplicaHealth
 from evershelf.contracts.recommendations import Reason
-from evershelf.gateway.hop import Address, Hop, HttpHop
+from evershelf.gateway.circuit import OUR_FAULT, Circuit
+from evershelf.gateway.hop import Address, Hop, HopError, HopReply, HopUnavailable, HttpHop
 from evershelf.gateway.outside import Outside
-from evershelf.gateway.rank_wire import RANK_PATH, Answer, encode_question
-from evershelf.gateway.replica import Question, Replica
+from evershelf.gateway.rank_wire import RANK_PATH, Answer, Told, encode_question, join_questions, read_answers
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.breaker import State
 from evershelf.policy.compose import ModelReply
 from evershelf.policy.retries import RetryBudget, after_call, spend
+
+# A call that lasts longer no longer holds its slot: one slow call must not keep the others waiting.
+SLOT_S_MAX = 0.02
+# Of its limit a replica may have in hand when it is asked a spare question.
+SPARE_SHARE_MAX = 0.5
+PROBE = encode_question((), k=1, exclude=())
 
 
 class InferenceClient:
@@ -58,7 +75,7 @@ class InferenceClient:
     @property
     def state(self) -> DependencyState:
         """Whether any replica was seen well."""
-        states = {replica.health().state for replica in self._replicas}
+        states = {health.state for health in self.health()}
         return next(
             (state for state in (DependencyState.UP, DependencyState.DOWN) if state in states), DependencyState.UNKNOWN
         )
@@ -75,7 +92,7 @@ class InferenceClient:
 
     def health(self) -> list[ReplicaHealth]:
         """Each replica as it stands."""
-        return [replica.health() for replica in self._replicas]
+        return [replica.circuit.health(replica.in_flight) for replica in self._replicas]
 
     def switch_off(self, seconds: float) -> None:
         """The kill switch: no replica is asked for so long, every answer is a baseline; then probes decide.
@@ -100,33 +117,37 @@ class InferenceClient:
         answered: Reason,
         remaining_ms: float,
         model: str | None = None,
+        spare: bool = False,
     ) -> ModelReply:
         """Asks for `k` items within `remaining_ms`; `answered` is the outcome to give to a sound answer.
 
         `history` is (item, event type, age in s), newest first; `evidence` whether the answer shall say why; `model`
-        the alias or version that shall answer, the champion by default.
+        the alias or version that shall answer, the champion by default; `spare` see the module.
         """
         began_s = self._clock_s()
-        deadline_s, told = began_s + remaining_ms / 1_000, frozenset(item_id for item_id, _, _ in history)
-        body = encode_question(history, k=k, exclude=exclude)
-        self._retries = after_call(self._retries)
-        asked, answer = await self._ask(Question(body, told, evidence, model, began_s, deadline_s), self._replicas)
-        if answer.untouched and len(self._replicas) > 1 and (retries := spend(self._retries)) is not None:
-            self._retries = retries
-            others = [replica for replica in self._replicas if replica is not asked]
-            _, answer = await self._ask(Question(body, told, evidence, model, self._clock_s(), deadline_s), others)
-        elapsed_s, outcome = self._clock_s() - began_s, answer.trouble or answered
-        self._telemetry.inference_called(outcome, elapsed_s)
-        return ModelReply(outcome, elapsed_s * 1_000, answer.ranking, answer.model_version)
+        question = Question(
+            encode_question(history, k=k, exclude=exclude), frozenset(item_id for item_id, _, _ in history),
+            evidence, model, spare, began_s, began_s + remaining_ms / 1_000,
+        )  # fmt: skip
+        asked, answer = await self._ask(question, self._replicas)
+        if not spare:
+            self._retries = after_call(self._retries)
+            if answer.untouched and len(self._replicas) > 1 and (retries := spend(self._retries)) is not None:
+                self._retries = retries
+                others = [replica for replica in self._replicas if replica is not asked]
+                _, answer = await self._ask(replace(question, asked_s=self._clock_s()), others)
+            self._telemetry.inference_called(answer.trouble or answered, self._clock_s() - began_s)
+        elapsed_ms = (self._clock_s() - began_s) * 1_000
+        return ModelReply(answer.trouble or answered, elapsed_ms, answer.ranking, answer.model_version)
 
-    async def _ask(self, question: Question, replicas: Sequence[Replica]) -> tuple[Replica | None, Answer]:
+    async def _ask(self, question: "Question", replicas: "Sequence[Replica]") -> "tuple[Replica | None, Answer]":
         """Asks the least busy of the replicas that take calls, and waits until the deadline, never past it."""
         admitted = [replica for replica in replicas if replica.circuit.admits()]
         if not admitted:
             return None, Answer(Reason.CIRCUIT_OPEN)
         replica = min(admitted, key=lambda each: (each.in_flight, self._random.random()))
         remaining_s = question.deadline_s - self._clock_s()
-        if remaining_s * 1_000 < max(replica.p50_ms, self._settings.gateway_inference_budget_ms_min):
+        if remaining_s * 1_000 < max(replica.circuit.p50_ms, self._settings.gateway_inference_budget_ms_min):
             return replica, Answer(Reason.BUDGET_TOO_SMALL)
         replica.ask(question)
         try:
@@ -138,6 +159,217 @@ class InferenceClient:
             replica.leave(question, missed=True)
             return replica, Answer(Reason.DEADLINE_EXCEEDED)
         return replica, question.answer.result()
+
+
+@dataclass(eq=False, slots=True)
+class Question:
+    """One question on its way. `deadline_s` (monotonic) is when its asker stops waiting."""
+
+    body: bytes
+    told: frozenset[str]
+    evidence: bool
+    model: str | None
+    spare: bool
+    asked_s: float
+    deadline_s: float
+    answer: "asyncio.Future[Answer]" = field(
+        init=False, default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    alone: bool = field(init=False, default=False)  # it may be what spoilt a batch
+    missed: bool = field(init=False, default=False)  # its deadline came before the answer
+
+    def settle(self, answer: Answer) -> None:
+        """Tells the asker, if it still waits."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """Questions that were sent together. All of them keep their permits until the call has really ended."""
+
+    questions: list[Question]
+    call: "asyncio.Future[HopReply]"
+    sent_s: float
+    timer: asyncio.TimerHandle | None = None
+    holds_slot: bool = True
+    slow_told: bool = False
+
+    def stop_timer(self) -> None:
+        """Nothing more is due."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Replica:
+    """One inference process as the gateway uses it: its slots, and what collects meanwhile. On the event loop only."""
+
+    def __init__(
+        self, name: str, hop: Hop, settings: GatewaySettings, telemetry: Telemetry, *, outside: Outside
+    ) -> None:
+        self._hop = hop
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock_s = outside.clock.monotonic_s
+        self.circuit = Circuit(name, self._probe, settings, telemetry, outside=outside)
+        self._collecting: list[Question] = []
+        self._batches: set[_Batch] = set()
+        self._spares: set[_Batch] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Questions in hand, those included whose askers stopped waiting; spare ones are not among them."""
+        return len(self._collecting) + sum(len(batch.questions) for batch in self._batches)
+
+    @property
+    def occupancy(self) -> float:
+        """The share of the limit in use."""
+        return self.in_flight / self.circuit.limit
+
+    def ask(self, question: Question) -> None:
+        """Sends the question, or lets it wait for a slot. Its `answer` has no time limit: `leave` ends the waiting."""
+        if question.spare:
+            self._ask_spare(question)
+            return
+        if self.in_flight >= int(self.circuit.limit):
+            self.circuit.congested()
+            if not self._collecting:
+                question.settle(Answer(Reason.OVERLOADED))
+                return
+            self._collecting.pop(0).settle(Answer(Reason.OVERLOADED))
+        self._collecting.append(question)
+        self._fill_slots()
+
+    def leave(self, question: Question, *, missed: bool) -> None:
+        """The asker stops waiting; `missed` when its deadline came. A call that nobody waits for any more is ended."""
+        question.missed = missed
+        question.answer.cancel()
+        if missed and not question.spare:
+            self.circuit.missed(asked_s=question.asked_s)
+        if question in self._collecting:
+            self._collecting.remove(question)
+        for batch in (*self._batches, *self._spares):
+            if question in batch.questions and all(each.answer.done() for each in batch.questions):
+                batch.call.cancel()
+
+    async def close(self) -> None:
+        """Ends every call."""
+        await self.circuit.close()
+        self._collecting.clear()
+        for batch in self._batches:
+            batch.stop_timer()
+        await self._hop.close()
+
+    def _fill_slots(self) -> None:
+        slots = self._settings.gateway_inference_slots
+        while self._collecting and sum(batch.holds_slot for batch in self._batches) < slots:
+            if self.circuit.state is not State.CLOSED:  # it opened while they collected
+                self._collecting.pop().settle(Answer(Reason.CIRCUIT_OPEN))
+            elif questions := self._taken():
+                self._send(questions)
+
+    def _taken(self) -> list[Question]:
+        """The newest questions that still have time, as many as a batch holds; those too late are told."""
+        now_s, least_s, taken = self._clock_s(), self.circuit.p50_ms / 1_000, list[Question]()
+        size_max = self._settings.gateway_inference_batch_max
+        while self._collecting and len(taken) < size_max:
+            question = self._collecting[-1]
+            if taken and (question.alone or question.model != taken[0].model):
+                break
+            self._collecting.pop()
+            if question.deadline_s - now_s <= least_s:
+                question.settle(Answer(Reason.OVERLOADED))
+                continue
+            taken.append(question)
+            size_max = 1 if question.alone else size_max
+        return taken
+
+    def _send(self, questions: list[Question]) -> None:
+        batch = self._posted(questions)
+        if (
+            max(batch.sent_s - each.asked_s for each in questions) * 1_000
+            > self._settings.gateway_inference_queue_ms_max
+        ):
+            self.circuit.congested()
+        batch.timer = asyncio.get_running_loop().call_later(SLOT_S_MAX, self._free_slot, batch)
+        self._batches.add(batch)
+        batch.call.add_done_callback(lambda _: self._ended(batch))
+
+    def _posted(self, questions: list[Question]) -> _Batch:
+        now_s = self._clock_s()
+        budgets_ms = [max(1, int((each.deadline_s - now_s) * 1_000)) for each in questions]
+        headers = b"X-Request-Deadline-Ms: %d\r\n" % max(budgets_ms)
+        if len(questions) > 1:
+            headers += b"X-Query-Budgets-Ms: %b\r\n" % b",".join(b"%d" % budget_ms for budget_ms in budgets_ms)
+        if questions[0].model is not None:
+            headers += b"X-Evershelf-Model: %b\r\n" % questions[0].model.encode("latin-1")
+        if not any(each.evidence for each in questions):
+            headers += b"X-Evidence: none\r\n"
+        return _Batch(questions, self._hop.post(headers, join_questions(each.body for each in questions)), now_s)
+
+    def _free_slot(self, batch: _Batch) -> None:
+        batch.holds_slot = False
+        slow_in_s = self._settings.gateway_inference_slow_ms / 1_000 - SLOT_S_MAX
+        batch.timer = asyncio.get_running_loop().call_later(slow_in_s, self._tell_slow, batch)
+        self._fill_slots()
+
+    def _tell_slow(self, batch: _Batch) -> None:
+        batch.slow_told = True
+        self.circuit.lasting(began_s=batch.sent_s)
+
+    def _ended(self, batch: _Batch) -> None:
+        batch.stop_timer()
+        in_flight = self.in_flight
+        self._batches.discard(batch)
+        answers = self._read(batch.call, [question.told for question in batch.questions])
+        if len(batch.questions) > 1 and answers[0].status in OUR_FAULT:  # which one it was shows when each goes alone
+            for question in batch.questions:
+                question.alone = True
+            self._collecting += [question for question in batch.questions if not question.answer.done()]
+        else:
+            if not batch.call.cancelled() or any(question.missed for question in batch.questions):  # else callers left
+                self.circuit.answered(answers, began_s=batch.sent_s, in_flight=in_flight, slow_told=batch.slow_told)
+            for question, answer in zip(batch.questions, answers, strict=True):
+                question.settle(answer)
+        self._fill_slots()
+
+    def _read(self, call: "asyncio.Future[HopReply]", told: Sequence[Told]) -> list[Answer]:
+        """An answer for each question, whatever came of the call, which has ended."""
+        if call.cancelled():
+            return [Answer(Reason.DEADLINE_EXCEEDED)] * len(told)
+        error = call.exception()
+        if error is None:
+            return read_answers(call.result(), told)
+        if isinstance(error, HopUnavailable):
+            return [Answer(Reason.INFERENCE_UNAVAILABLE, untouched=error.untouched)] * len(told)
+        if isinstance(error, HopError):
+            return [Answer(Reason.INFERENCE_INVALID)] * len(told)
+        if isinstance(error, Exception):
+            self._telemetry.caught("inference_call", error)
+        return [Answer(Reason.INTERNAL_ERROR)] * len(told)
+
+    def _ask_spare(self, question: Question) -> None:
+        if self.in_flight + len(self._spares) >= SPARE_SHARE_MAX * self.circuit.limit:
+            question.settle(Answer(Reason.OVERLOADED))
+            return
+        batch = self._posted([question])
+        self._spares.add(batch)
+        batch.call.add_done_callback(lambda _: self._spare_ended(batch))
+
+    def _spare_ended(self, batch: _Batch) -> None:
+        self._spares.discard(batch)
+        (question,) = batch.questions
+        question.settle(*self._read(batch.call, [question.told]))
+
+    async def _probe(self, budget_ms: int) -> Answer:
+        """What comes of one cheap question of the kind that requests ask."""
+        call = self._hop.post(b"X-Request-Deadline-Ms: %d\r\n" % budget_ms, join_questions([PROBE]))
+        try:
+            await asyncio.wait([call], timeout=budget_ms / 1_000)
+        finally:
+            call.cancel()
+        await asyncio.wait([call])
+        return self._read(call, [None])[0]
 
 
 def _http_hop(address: Address, settings: GatewaySettings) -> HttpHop:
