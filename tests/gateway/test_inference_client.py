@@ -245,3 +245,42 @@ async def test_plain_questions_ask_for_no_evidence_and_a_model_may_be_named():
         await asyncio.gather(*tasks)
         assert [call.headers.get("X-Evidence") for call in hop.calls] == ["none", None, None]
         assert [call.headers.get("X-Evershelf-Model") for call in hop.calls] == [None, "challenger", None]
+
+
+async def test_a_spare_question_goes_alone_beside_the_slots_and_only_while_half_the_limit_is_free():
+    # Promise: copies are never batched with users' questions, hold no slot, and are the first to go.
+    bounds = {"gateway_inference_concurrency_min": 4, "gateway_inference_concurrency_max": 4}
+    async with asking(gateway_inference_slots=1, **bounds) as (client, (hop,)):
+        copies = [ask(client, name, spare=True, model="m2") for name in "abc"]
+        await turns()
+        assert copies[2].done()
+        assert (await copies[2]).outcome is Reason.OVERLOADED
+        assert [len(call.questions) for call in hop.calls] == [1, 1]
+        users = [ask(client, name) for name in "defg"]
+        await turns()
+        assert [len(call.questions) for call in hop.calls] == [1, 1, 1]
+        assert client.in_flight == 4
+        hop.calls[0].answer(status=500)
+        hop.calls[2].answer()
+        await turns()
+        assert (await copies[0]).outcome is Reason.INFERENCE_ERROR
+        assert [len(call.questions) for call in hop.calls] == [1, 1, 1, 3]
+        hop.calls[3].answer()
+        assert {(await user).outcome for user in users} == {Reason.PERSONALIZED}
+        assert (client.circuit, client.health()[0].limit) == (State.CLOSED, 4)
+        copies[1].cancel()
+        await turns()
+        assert hop.calls[1].future.cancelled()
+
+
+async def test_spare_questions_teach_nothing_about_a_replica():
+    # Promise: however many copies fail or hang, users' questions are asked as before.
+    async with asking() as (client, (hop,)):
+        for number in range(30):
+            copy = ask(client, "a", 10.0 if number % 2 else LONG_MS, spare=True)
+            await turns()
+            if number % 2 == 0:
+                hop.calls[-1].future.set_exception(HopUnavailable("refused", untouched=True))
+            assert (await copy).outcome in {Reason.DEADLINE_EXCEEDED, Reason.INFERENCE_UNAVAILABLE}
+        assert (client.circuit, client.health()[0].state) == (State.CLOSED, "unknown")
+        assert client.in_flight == 0

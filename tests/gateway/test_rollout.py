@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import time
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
 
+from evershelf.contracts.events import EventType
 from evershelf.contracts.inference import RankedItem, Ranking
 from evershelf.contracts.manifest import RolloutPlan, RolloutStage
 from evershelf.contracts.recommendations import Reason
@@ -17,7 +19,9 @@ from evershelf.gateway.rollout import SHADOWS_MAX, Rollout
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.compose import ModelReply
+from evershelf.policy.rollout import ANSWERS_MIN
 from evershelf.registry.store import DirectoryRegistry, challenge, withdraw
+from tests.gateway.test_inference_client import asking as inference_client
 from tests.inference.fake_model import model_folder, publish_champion
 
 MOVE = {"moved_by": "test", "reason": "test"}
@@ -59,8 +63,9 @@ class World:
         self.answers = {None: reply, "m2": lambda: reply("m2")}
         self.asked = []
 
-    async def asking(self, *, remaining_ms, model):
+    async def asking(self, *, remaining_ms, model, spare=False):
         assert remaining_ms > 0
+        assert not spare or model == "m2"
         self.asked.append(model)
         return self.answers[model]()
 
@@ -105,7 +110,7 @@ async def test_copies_are_bounded_and_an_answer_waits_for_none(world):
     # Promise: a challenger that hangs keeps SHADOWS_MAX tasks, and nobody else.
     hanging = asyncio.Event()
 
-    async def asking(*, remaining_ms, model):  # noqa: ARG001 - the signature of asking
+    async def asking(*, remaining_ms, model, spare):  # noqa: ARG001 - the signature of asking
         await hanging.wait()
         return reply("m2")
 
@@ -114,6 +119,34 @@ async def test_copies_are_bounded_and_an_answer_waits_for_none(world):
         world.rollout.saw(reply(), Shelf(), None, asking)
     assert len(world.rollout._copies) == SHADOWS_MAX
     hanging.set()
+
+
+async def test_a_hanging_challenger_in_shadow_costs_users_nothing(world):
+    # Promise: breaker, limit and answers are the champion's alone, and the challenger is found out.
+    await world.begin(shadow_share=1.0)
+    async with inference_client() as (client, (hop,)):
+        before = client.health()[0]
+        asking = partial(
+            client.rank,
+            [("a", EventType.VIEW_ITEM, 1.0)],
+            k=3,
+            exclude=(),
+            evidence=True,
+            answered=Reason.PERSONALIZED,
+        )
+        while world.rollout.evidence.challenger.calls < ANSWERS_MIN:
+            answering = asyncio.create_task(asking(remaining_ms=20_000.0, model=None))
+            while not answering.done():
+                await asyncio.sleep(0.002)
+                for call in hop.calls:
+                    if "X-Evershelf-Model" not in call.headers and not call.future.done():
+                        call.answer()
+            assert (await answering).outcome is Reason.PERSONALIZED
+            world.rollout.saw(await answering, Shelf(), None, asking)
+        after = client.health()[0]
+        await world.rollout.look()
+    assert (after.circuit, after.limit, after.state) == ("closed", before.limit, "up")
+    assert "guardrail time_outs" in world.rollout.last_end
 
 
 async def test_a_canary_grows_by_schedule_keeps_its_users_and_becomes_champion(world):

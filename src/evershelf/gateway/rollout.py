@@ -47,7 +47,7 @@ KINDS: Mapping[Reason, CallKind] = {
 class Asking(Protocol):
     """Asks inference the same question again, of any model."""
 
-    def __call__(self, *, remaining_ms: float, model: str | None) -> Awaitable[ModelReply]: ...
+    def __call__(self, *, remaining_ms: float, model: str | None, spare: bool) -> Awaitable[ModelReply]: ...
 
 
 log = structlog.get_logger()
@@ -238,7 +238,7 @@ class Rollout:
 
     async def _copy(self, trial: Trial, champion: ModelReply, shelf: Shelf, asking: Asking) -> None:
         try:
-            reply = await asking(remaining_ms=SHADOW_BUDGET_MS, model=trial.pointer.version)
+            reply = await asking(remaining_ms=SHADOW_BUDGET_MS, model=trial.pointer.version, spare=True)
         except Exception as error:  # noqa: BLE001 - the source boundary: a copy may cost nothing but itself
             self._telemetry.caught("shadow", error)
             return
