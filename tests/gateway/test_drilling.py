@@ -1,10 +1,16 @@
 """Drills: a fault on a share of the traffic, honestly marked, that ends by itself and leaves a report."""
 
+from dataclasses import replace
+
 import pytest
 
 from evershelf.contracts.admin_operation import Drill, Drills
+from evershelf.contracts.recommendations import RecommendationRequest, Source
+from evershelf.gateway.preview import considered
+from evershelf.gateway.recommend import decide
+from evershelf.gateway.rehearsal import Rehearsals
 from evershelf.storage.audit import list_audit
-from tests.gateway.gateway_world import eventually, open_world, serving
+from tests.gateway.gateway_world import eventually, open_world, serving, valid
 from tests.gateway.hostile_inference import hostile_inference
 from tests.gateway.test_hostile_inference import GOOD
 
@@ -146,3 +152,35 @@ async def test_drills_are_few_and_sound(world):
     unknown = await world.client.post("/v1/admin/drills", json={"kind": "inference_off", "placement": "attic"})
     assert unknown.json()["type"] == "/problems/unknown-placement"
     assert (await world.client.post("/v1/admin/drills/none/stop")).status_code == 404
+
+
+class Trial:
+    """A rollout that counts the answers it is told of."""
+
+    answers = 0
+
+    def model_for(self, _):
+        return None
+
+    def holds_out(self, _):
+        return False
+
+    def saw(self, *_):
+        self.answers += 1
+
+
+async def test_previews_replays_and_rehearsals_are_not_touched_by_drills_nor_counted_in_trials(world):
+    # Promise: an operator sees what would be answered without the drill; a trial is judged by callers' answers alone.
+    answered = valid(await world.client.get("/v1/recommendations?user_id=ann"))
+    drill = await start(world, kind="inference_off")
+    again = await world.client.post(f"/v1/admin/decisions/{answered.recommendation_id}/replay")
+    assert (again.json()["now"]["decision"]["source"], again.json()["now"]["decision"]["drill_id"]) == ("model", None)
+    assert (await stop(world, drill)).hit.answers == 0
+    parts = replace(world.parts, rollout=Trial())
+    home, asked = parts.mirror.placements["home"], RecommendationRequest(placement="home", user_id="ann")
+    await Rehearsals(parts).rehearse(Source.MODEL)
+    decided, _ = await considered(parts, asked, home, 2_000)
+    assert (decided.composed.source, parts.rollout.answers) == (Source.MODEL, 0)
+    live = replace(decided.ask, live=True, began_s=parts.outside.clock.monotonic_s())
+    await decide(parts, live)
+    assert parts.rollout.answers == 1

@@ -54,6 +54,9 @@ class Ask:
     waits: Waits = field(default_factory=Waits)
     drill: Drilling | None = None
     model_wanted: bool = True
+    live: bool = (
+        True  # asked by a caller; else an operator or a rehearsal asks: no drill touches it, no trial counts it
+    )
 
     def remaining_ms(self, reserve_ms: float) -> float:
         """What is left of the budget, less what composing and sending take."""

@@ -15,7 +15,9 @@ async def considered(
     """The decision on `request` as if `placement` were in force, and the milliseconds it took."""
     clock = parts.outside.clock
     began_s = clock.monotonic_s()
-    ask = Ask(request, placement, deadline_ms or placement.deadline_ms, began_s, parts.snapshots.current, clock)
+    ask = Ask(
+        request, placement, deadline_ms or placement.deadline_ms, began_s, parts.snapshots.current, clock, live=False
+    )  # fmt: skip
     decided = await decide(parts, ask)
     return decided, (clock.monotonic_s() - began_s) * 1_000
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 import orjson
@@ -21,9 +22,10 @@ from evershelf.policy.admission import deadline_ms, refusal
 from evershelf.policy.compose import ModelReply, compose
 from evershelf.policy.ladder import Query, baseline
 from evershelf.policy.quality import candidates, quality, with_evidence
-from evershelf.policy.seen_items import hidden_items
+from evershelf.policy.seen_items import hidden_items, needs_history
 from evershelf.policy.shedding import Service
 
+Interaction: TypeAlias = tuple[str, EventType, float]  # item, kind, age in s
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
 
@@ -57,7 +59,7 @@ async def answered(
 
 async def decide(parts: Parts, ask: Ask) -> Decided:
     """What to answer before the deadline; counted and recorded nowhere."""
-    if parts.drills.active:
+    if parts.drills.active and ask.live:
         ask = parts.drills.touched(ask)
     known = parts.history.cached(ask.request.user_id, ask.request.session_id)
     query = _query(ask, known)
@@ -101,50 +103,57 @@ async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         quality=fullness,
     )
     if refused is not Reason.NOT_IN_LADDER and parts.rollout.holds_out(ask.request.user_id or ask.request.session_id):
-        return ModelReply(Reason.HOLDOUT)
-    if refused is not None:
+        refused = Reason.HOLDOUT
+    hurried = fullness <= 0.0 or refused is Reason.BUDGET_TOO_SMALL
+    if refused is not None and (hurried or not needs_history(ask.placement)):
         return ModelReply(refused)
     try:
-        return await _model_branch(parts, ask, query, fullness)
+        history, trouble = await _history(parts, ask)
+        interactions = _interactions(ask.request.context_items, history, query.now_s)
+        refused = refused or (None if interactions else trouble or Reason.NO_HISTORY)
+        if refused is not None:
+            return ModelReply(refused, history_trouble=trouble)
+        reply = await _model_branch(parts, ask, _query(ask, history), interactions, quality=fullness)
+        return replace(reply, history_trouble=trouble)
     except Exception as error:  # noqa: BLE001 - the source boundary: no bug of the model branch may cost the answer
         parts.telemetry.caught("model_branch", error)
         return ModelReply(Reason.INTERNAL_ERROR)
 
 
-async def _model_branch(parts: Parts, ask: Ask, query: Query, quality: float) -> ModelReply:
-    request, began_s = ask.request, ask.clock.monotonic_s()
-    history, trouble = await _history(parts, ask)
-    ask.waits.history_ms = (ask.clock.monotonic_s() - began_s) * 1_000
-    interactions = _interactions(request.context_items, history, query.now_s)
-    if not interactions:
-        return ModelReply(trouble or Reason.NO_HISTORY, history_trouble=trouble)
+async def _model_branch(
+    parts: Parts, ask: Ask, query: Query, interactions: Sequence[Interaction], *, quality: float
+) -> ModelReply:
+    request = ask.request
     if ask.drill is not None:
         played = await ask.drill.inference(ask.remaining_ms(_reserve_ms(parts)))
         if played is not None:
-            return ModelReply(played, history_trouble=trouble)
+            return ModelReply(played)
     asking = partial(
         parts.inference.rank,
         interactions,
         k=candidates(query.k, quality),
-        exclude=sorted(_query(ask, history).hidden),
+        exclude=sorted(query.hidden),
         evidence=with_evidence(quality),
         answered=Reason.CONTEXTUAL if request.context_items else Reason.PERSONALIZED,
     )
     model = parts.rollout.model_for(request.user_id or request.session_id)
     reply = await asking(remaining_ms=ask.remaining_ms(_reserve_ms(parts)), model=model)
-    parts.rollout.saw(reply, ask.shelf, model, asking)
-    return replace(reply, history_trouble=trouble)
+    if ask.live:
+        parts.rollout.saw(reply, ask.shelf, model, asking)
+    return reply
 
 
 async def _history(parts: Parts, ask: Ask) -> tuple[Sequence[HistoryEntry], Reason | None]:
     """The user's history, read within its share of the budget; else what memory holds of it, and what went wrong."""
-    who = ask.request.user_id, ask.request.session_id
+    who, began_s = (ask.request.user_id, ask.request.session_id), ask.clock.monotonic_s()
     if ask.drill is not None and ask.drill.history_off:
         return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
     try:
         return await parts.history.load(*who, within_ms=HISTORY_SHARE_MAX * ask.remaining_ms(_reserve_ms(parts))), None
     except HistoryUnavailable:
         return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
+    finally:
+        ask.waits.history_ms = (ask.clock.monotonic_s() - began_s) * 1_000
 
 
 def _reserve_ms(parts: Parts) -> float:
@@ -152,9 +161,7 @@ def _reserve_ms(parts: Parts) -> float:
     return parts.settings.gateway_answer_reserve_ms + parts.loop_lag.lag_ms
 
 
-def _interactions(
-    context: Sequence[str], history: Sequence[HistoryEntry], now_s: float
-) -> list[tuple[str, EventType, float]]:
+def _interactions(context: Sequence[str], history: Sequence[HistoryEntry], now_s: float) -> list[Interaction]:
     """What the model is told, newest first: the items on the page count as viewed this moment."""
     viewed = [(item_id, EventType.VIEW_ITEM, 0.0) for item_id in context]
     return viewed + [(past.item_id, past.event_type, max(0.0, now_s - past.occurred_at_s)) for past in history]

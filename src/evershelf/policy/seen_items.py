@@ -1,13 +1,14 @@
-"""Which items a request must not be shown: those it names itself, and those that its placement hides once seen."""
+"""What an answer needs of a history, and which items it must not show: those named, those hidden once seen."""
 
 from collections.abc import Iterable
 from typing import Protocol
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.placements import Placement, SeenItems
-from evershelf.contracts.recommendations import RecommendationRequest
+from evershelf.contracts.recommendations import RecommendationRequest, Source
 
 OWNED = frozenset({EventType.PURCHASE, EventType.CONSUME, EventType.RATE})
+PERSONAL = frozenset({Source.MODEL, Source.RELATED, Source.POPULAR_IN_CATEGORY})
 
 
 class Seen(Protocol):
@@ -17,6 +18,11 @@ class Seen(Protocol):
     def item_id(self) -> str: ...
     @property
     def event_type(self) -> EventType: ...
+
+
+def needs_history(placement: Placement) -> bool:
+    """Whether an answer of this placement depends on what the user did before."""
+    return placement.seen_items is not SeenItems.SHOW or not PERSONAL.isdisjoint(placement.ladder)
 
 
 def hidden_items(request: RecommendationRequest, placement: Placement, history: Iterable[Seen]) -> set[str]:
