@@ -6,6 +6,7 @@ import pytest_asyncio
 from evershelf.contracts.keys import Scope
 from evershelf.storage.keys import create_key, mint_key
 from tests.gateway.gateway_world import SECRET, eventually, open_world, raw_event, valid
+from tests.gateway.test_shed import admissions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ASK = "/v1/recommendations"
@@ -65,12 +66,14 @@ async def test_every_way_to_be_answered_takes_one_request_off(world, metered):
 async def test_a_shed_answer_takes_its_request_off(world, metered):
     # Promise: load is no way around a quota, and a quota is no way around the headers.
     world.parts.admission.in_hand += 1_000_000
+    before = await admissions(world, "interactive", "shed")
     try:
         for left in range(AT_ONCE - 1, -1, -1):
             answer = await world.client.get(ASK, headers=metered)
             assert valid(answer).reason == "overloaded"
             assert answer.headers["RateLimit"].startswith(f'"requests";r={left};t=')
         assert (await world.client.get(ASK, headers=metered)).status_code == 429
+        assert await admissions(world, "interactive", "shed") == before + AT_ONCE  # a refusal is no admission
     finally:
         world.parts.admission.in_hand -= 1_000_000
 

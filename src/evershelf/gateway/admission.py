@@ -28,11 +28,3 @@ class Admission:
         decided = service(urgency, self.pressure)
         self._telemetry.admitted(urgency, decided)
         return decided
-
-    def sheds(self, headers: Mapping[str, str], found: float) -> bool:
-        """Whether a request with these headers is shed under this pressure; counted if so, else to be decided later."""
-        urgency = priority(headers.get(PRIORITY_HEADER))
-        shed = service(urgency, found) is Service.SHED
-        if shed:
-            self._telemetry.admitted(urgency, Service.SHED)
-        return shed

@@ -16,7 +16,7 @@ from evershelf.gateway.front import ASK_PATH
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import ProblemError, security_headers
 from evershelf.policy.admission import DEADLINE_HEADERS, deadline_ms
-from evershelf.policy.shedding import PRIORITY_HEADER, SHEDDING_FROM
+from evershelf.policy.shedding import PRIORITY_HEADER, SHEDDING_FROM, Service, priority, service
 
 # A question that needs no parser: these names, values without escapes. Whatever else is asked takes the usual way.
 _TEXT = rb"[!-$'-*,-~]{1,128}"
@@ -48,12 +48,13 @@ def shed(parts: Parts, query: bytes, raw_headers: list[tuple[bytes, bytes]]) -> 
         key = verify(parts, headers.get("authorization"), Scope.RECOMMEND)
     except (ValidationError, ProblemError):
         return None
-    placement = parts.mirror.placements.get(request.placement)
-    if placement is None or not parts.admission.sheds(headers, pressure):
+    placement, urgency = parts.mirror.placements.get(request.placement), priority(headers.get(PRIORITY_HEADER))
+    if placement is None or service(urgency, pressure) is not Service.SHED:
         return None
     taken = parts.quotas.take(key)
     if not taken.allowed:
         return None
+    parts.telemetry.admitted(urgency, Service.SHED)
     budget_ms = deadline_ms(headers, placement.deadline_ms)
     body = parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
     rate = b"".join(b"%b: %b\r\n" % pair for pair in taken.headers)
