@@ -104,6 +104,7 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
         await part.start()
         stack.push_async_callback(part.close)
     stack.push_async_callback(parts.history.close)
+    stack.push_async_callback(parts.erasures.close)
     waiting = await parts.spool.pending_events()
     parts.history.replay(event for event in waiting if not parts.erasures.forbids_event(event))
     parts.telemetry.watch(lambda: figures(parts))

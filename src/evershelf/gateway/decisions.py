@@ -61,10 +61,9 @@ class DecisionLog:
         if decision.recommendation_id.int % _SHARE_STEPS < self._sampled_steps:
             self._spool.append_decision(partial(_encode, decision))
 
-    def forget(self, unwanted: Callable[[Decision], bool]) -> None:
-        """Drops from memory what is unwanted."""
-        for recommendation_id in [each.recommendation_id for each in self._ring.values() if unwanted(each)]:
-            del self._ring[recommendation_id]
+    def forget(self, recommendation_id: UUID) -> None:
+        """Drops a decision from memory, if it is still there."""
+        self._ring.pop(recommendation_id, None)
 
     def find(self, recommendation_id: UUID) -> Decision | None:
         """The decision, if it is still in memory."""

@@ -12,6 +12,8 @@ from evershelf.policy.erasure import erasure_digest
 
 # A history that was being read while its user was erased may come in a moment later.
 FORGET_AGAIN_S = 5.0
+# So many names are hashed before requests get their turn on the event loop: about a millisecond.
+NAMES_A_TURN = 500
 
 
 class Erasures:
@@ -21,7 +23,14 @@ class Erasures:
         self._mirror = mirror
         self._history = history
         self._decisions = decisions
+        self._forgetting: set[asyncio.Task[None]] = set()
         mirror.on_erasures(self._learn)
+
+    async def close(self) -> None:
+        """Stops forgetting; memory ends with the process."""
+        for task in self._forgetting:
+            task.cancel()
+        await asyncio.gather(*self._forgetting, return_exceptions=True)
 
     def forbids(self, user_id: str | None, session_id: str | None, at_s: float) -> bool:
         """Whether what this user or nameless session did at that time (Unix) was erased."""
@@ -33,16 +42,27 @@ class Erasures:
         return self.forbids(event.user_id, event.session_id, event.occurred_at.timestamp())
 
     def _learn(self, news: Sequence[Erasure]) -> None:
-        digests = frozenset(erasure.digest for erasure in news)
-        self._forget(digests)
-        asyncio.get_running_loop().call_later(FORGET_AGAIN_S, self._forget, digests)
+        task = asyncio.create_task(self._forget_twice(frozenset(erasure.digest for erasure in news)))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
-    def _forget(self, digests: frozenset[str]) -> None:
+    async def _forget_twice(self, digests: frozenset[str]) -> None:
+        await self._forget(digests)
+        await asyncio.sleep(FORGET_AGAIN_S)
+        await self._forget(digests)
+
+    async def _forget(self, digests: frozenset[str]) -> None:
         salt = self._mirror.erasure_salt
-        for user_id, session_id in self._history.known():
+        for turn, (user_id, session_id) in enumerate(self._history.known(), start=1):
             if _digest(salt, user_id, session_id) in digests:
                 self._history.forget(user_id, session_id)
-        self._decisions.forget(lambda each: self.forbids(each.user_id, each.session_id, each.decided_at.timestamp()))
+            if turn % NAMES_A_TURN == 0:
+                await asyncio.sleep(0)
+        for turn, each in enumerate(self._decisions.latest(len(self._decisions)), start=1):
+            if self.forbids(each.user_id, each.session_id, each.decided_at.timestamp()):
+                self._decisions.forget(each.recommendation_id)
+            if turn % NAMES_A_TURN == 0:
+                await asyncio.sleep(0)
 
 
 def _digest(salt: bytes, user_id: str | None, session_id: str | None) -> str:

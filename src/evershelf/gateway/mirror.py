@@ -222,9 +222,10 @@ class Mirror:
 
     def _become_erased(self, content: Mirrored) -> None:
         last = self._erasures[-1].sequence if self._erasures else 0
-        self._erasures, self.erasure_salt = content.erasures, bytes.fromhex(content.erasure_salt)
-        self.erased = {erasure.digest: erasure.erased_at.timestamp() for erasure in content.erasures}
+        self.erasure_salt = bytes.fromhex(content.erasure_salt)
         if news := [erasure for erasure in content.erasures if erasure.sequence > last]:
+            self._erasures = content.erasures
+            self.erased = {erasure.digest: erasure.erased_at.timestamp() for erasure in content.erasures}
             self._told_of_erasures(news)
 
     def _since_base(self, changes: Iterable[ItemState]) -> dict[str, ItemState]:
