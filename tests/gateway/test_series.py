@@ -8,7 +8,7 @@ from evershelf.contracts.admin_series import MARKS_MAX, MarkKind
 from evershelf.contracts.events import EventResult, EventStatus
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.outside import Clock
-from evershelf.gateway.series import COARSE_BUCKETS_MAX, FINE_BUCKETS_MAX, STRETCHES_MAX, Series
+from evershelf.gateway.series import COARSE_BUCKETS_MAX, FINE_BUCKETS_MAX, FINE_S, STRETCHES_MAX, Series
 from evershelf.gateway.series_bucket import LABELS_MAX, percentile, spending
 from evershelf.policy.ladder import Tried
 
@@ -123,11 +123,15 @@ def test_lanes_tell_stretches_and_forget_the_oldest(hands):
 
 
 def test_marks_are_bounded_and_a_new_model_is_one(hands):
-    # Promise: the moments to draw across the lanes are the newest MARKS_MAX; a model's first answer is among them.
+    # Promise: the moments to draw across the lanes are the newest MARKS_MAX; that another model gives most answers is
+    # among them, that a canary gives some is not.
     series = Series(hands.clock)
-    for version in ("m1", "m1", "m2"):
-        series.answered(decided(source=Source.MODEL, model_version=version), 1.0)
-    assert [mark.label for mark in series.marks if mark.kind is MarkKind.MODEL] == ["m1", "m2"]
+    for versions in (["m1"] * 9, ["m1", "m2"] * 4, ["m1", "m1", "m2"], ["m2"], [], ["m1"]):
+        for version in versions:
+            series.answered(decided(source=Source.MODEL, model_version=version), 1.0)
+        hands.now_s += FINE_S
+        series.current  # noqa: B018 - turns to the next bucket
+    assert [mark.label for mark in series.marks if mark.kind is MarkKind.MODEL] == ["m1", "m2", "m1"]
     for number in range(MARKS_MAX + 5):
         series.mark(MarkKind.SNAPSHOT, f"s{number}")
     assert len(series.marks_since(0)) == MARKS_MAX

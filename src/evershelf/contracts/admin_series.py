@@ -115,7 +115,7 @@ class MarkKind(StrEnum):
 
     DRILL_STARTED = "drill_started"
     DRILL_STOPPED = "drill_stopped"
-    MODEL = "model"  # another model version began to answer
+    MODEL = "model"  # another model version gave most of the answers
     SNAPSHOT = "snapshot"  # another snapshot was adopted
     PLACEMENT = "placement"  # a placement changed
     STARTED = "started"  # this gateway started

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
@@ -20,6 +20,8 @@ FINE_BUCKETS_MAX = 720
 COARSE_S = 60
 COARSE_BUCKETS_MAX = 1_440
 STRETCHES_MAX = 500
+# Of a fine bucket's model answers; two versions that share the traffic evenly take no turns.
+LEADING_SHARE = 2 / 3
 # So many buckets are added up before other requests get their turn on the event loop: about a millisecond.
 BUCKETS_A_TURN = 40
 _EVENT_FIELDS = frozenset(Event.model_fields)
@@ -56,7 +58,9 @@ class Series:
         self.marks: deque[Mark] = deque(maxlen=MARKS_MAX)
         self.last_served_s: dict[Source, float] = {}
         self.rehearsals: dict[Source, tuple[float, int]] = {}  # when, and how many items it had
-        self.model_version: str | None = None
+        self.model_version: str | None = None  # of the last answer that a model gave
+        self._models: Counter[str] = Counter()  # answers of each in the fine bucket of this moment
+        self._leading: str | None = None
         self.mark(MarkKind.STARTED, "gateway started")
 
     @property
@@ -100,9 +104,9 @@ class Series:
             if attempt.items:
                 bucket.items[attempt.source] += attempt.items
                 self.last_served_s[attempt.source] = self.now_s
-        if composed.model_version is not None and composed.model_version != self.model_version:
+        if composed.model_version is not None:
             self.model_version = composed.model_version
-            self.mark(MarkKind.MODEL, composed.model_version)
+            self._models[composed.model_version] += 1
         return spent
 
     def reported(self, events: Iterable[tuple[Event, EventStatus]], results: Iterable[EventResult]) -> None:
@@ -167,6 +171,7 @@ class Series:
 
     def _turn_to(self, index: int) -> Bucket:
         """Begins a new fine bucket and folds the last one into its coarse one."""
+        self._mark_leader()
         if self._fine:
             folded = self._newest * FINE_S // COARSE_S
             if folded not in self._coarse:
@@ -177,6 +182,14 @@ class Series:
         bucket = self._fine[index] = Bucket()
         _forget(self._fine, FINE_BUCKETS_MAX)
         return bucket
+
+    def _mark_leader(self) -> None:
+        """A version that gave most of the last bucket's model answers leads; a canary's few are no change of model."""
+        for version, answers in self._models.most_common(1):
+            if version != self._leading and answers >= LEADING_SHARE * self._models.total():
+                self._leading = version
+                self.mark(MarkKind.MODEL, version)
+        self._models.clear()
 
     def _unfolded(self) -> dict[int, Bucket]:
         """The coarse bucket of this moment, with the fine one that is still filling."""
