@@ -8,9 +8,7 @@ from evershelf.policy.breaker import (
     admits,
     begin_probe,
     end_probe,
-    forced_open,
     record,
-    release,
 )
 
 LIMITS = Limits()
@@ -124,17 +122,3 @@ def test_a_night_without_calls_ends_the_ramp():
     closed = probed(after(*[Call.FAILED] * 5), now_s=1.0, good=LIMITS.probes_good_min)
     assert admits(closed, LIMITS, now_s=1e9, chance=0.999)
     assert not record(closed, Call.GOOD, LIMITS, began_s=1e9, now_s=1e9).ramping
-
-
-def test_an_operator_can_hold_it_open_but_not_for_ever():
-    forced = forced_open(now_s=0.0, seconds=30.0)
-    assert not admits(forced, LIMITS, now_s=29.0, chance=0.0)
-    assert begin_probe(forced, LIMITS, now_s=29.0) is None
-    assert begin_probe(forced, LIMITS, now_s=30.0) is not None
-
-
-def test_an_operator_can_let_go_early_and_then_probes_decide():
-    released = release(forced_open(now_s=0.0, seconds=30.0), now_s=10.0)
-    assert not admits(released, LIMITS, now_s=10.0, chance=0.0)
-    assert begin_probe(released, LIMITS, now_s=10.0) is not None
-    assert release(Breaker(), now_s=10.0) == Breaker()

@@ -12,14 +12,11 @@ from evershelf.policy.breaker import (
     admits,
     begin_probe,
     end_probe,
-    forced_open,
     record,
-    release,
 )
 
 LIMITS = Limits()
 POLL_S = 0.05
-FORCED_S_MAX = 60.0
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -61,14 +58,6 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.breaker.state is State.OPEN
             assert LIMITS.wait_s_min <= self.breaker.until_s - self.now_s <= LIMITS.wait_s_max
 
-    @rule(seconds=st.floats(1, FORCED_S_MAX))
-    def operator_holds_it_open(self, seconds: float) -> None:
-        self.breaker = forced_open(now_s=self.now_s, seconds=seconds)
-
-    @rule()
-    def operator_lets_go(self) -> None:
-        self.breaker = release(self.breaker, now_s=self.now_s)
-
     @invariant()
     def nothing_passes_unless_closed(self) -> None:
         if self.breaker.state is not State.CLOSED:
@@ -83,8 +72,6 @@ class BreakerMachine(RuleBasedStateMachine):
     @invariant()
     def all_calls_pass_again_within_5_s_of_good_health(self) -> None:
         breaker, healed_s = self.breaker, self.now_s
-        if breaker.state is State.FORCED_OPEN:
-            healed_s = max(healed_s, breaker.until_s)
         now_s = healed_s
         while now_s < healed_s + 5.0:
             probing = begin_probe(breaker, LIMITS, now_s=now_s)

@@ -111,14 +111,6 @@ class Circuit:
         """Too much is in hand."""
         self._limiter = after_congestion(self._limiter, self._bounds, now_s=self._clock.monotonic_s())
 
-    def switch_off(self, seconds: float) -> None:
-        """Lets nothing through for so long, as an operator wishes; then a probe decides."""
-        self._become(breaker.forced_open(now_s=self._clock.monotonic_s(), seconds=seconds))
-
-    def switch_on(self) -> None:
-        """Ends `switch_off` early: probes decide from now on."""
-        self._become(breaker.release(self._breaker, now_s=self._clock.monotonic_s()))
-
     async def start(self) -> None:
         """Begins to look out for probes that are due."""
         self._probing = asyncio.create_task(self._send_probes())

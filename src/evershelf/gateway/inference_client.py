@@ -94,19 +94,6 @@ class InferenceClient:
         """Each replica as it stands."""
         return [replica.circuit.health(replica.in_flight) for replica in self._replicas]
 
-    def switch_off(self, seconds: float) -> None:
-        """The kill switch: no replica is asked for so long, every answer is a baseline; then probes decide.
-
-        For rehearsals (guarantee G24) and for emergencies. It ends by itself; there is no switch without an end.
-        """
-        for replica in self._replicas:
-            replica.circuit.switch_off(seconds)
-
-    def switch_on(self) -> None:
-        """Ends `switch_off` early: replicas that answer a probe well get their load back by doubling."""
-        for replica in self._replicas:
-            replica.circuit.switch_on()
-
     async def rank(
         self,
         history: Sequence[tuple[str, EventType, float]],

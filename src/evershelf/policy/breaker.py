@@ -22,7 +22,6 @@ class State(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"  # a probe is on its way
-    FORCED_OPEN = "forced_open"  # by an operator, until it expires
 
 
 class Call(StrEnum):
@@ -73,7 +72,7 @@ class Breaker:
     consecutive_failures: int = 0
     openings: int = 0  # since it last stayed closed; lengthens the wait
     probes_good: int = 0  # in a row
-    until_s: float = 0.0  # open: next probe due; half open: the probe's permit ends; forced: it expires
+    until_s: float = 0.0  # open: next probe due; half open: the probe's permit ends
     ramping: bool = False
 
 
@@ -117,16 +116,6 @@ def end_probe(breaker: Breaker, limits: Limits, *, good: bool, now_s: float) -> 
     if breaker.probes_good + 1 < min(limits.probes_good_min * breaker.openings, limits.probes_good_max):
         return replace(breaker, state=State.OPEN, until_s=now_s, probes_good=breaker.probes_good + 1)
     return Breaker(State.CLOSED, since_s=now_s, openings=breaker.openings, ramping=True)
-
-
-def forced_open(*, now_s: float, seconds: float) -> Breaker:
-    """A breaker as an operator wants it: open for `seconds`, then decided by a probe."""
-    return Breaker(State.FORCED_OPEN, since_s=now_s, until_s=now_s + seconds)
-
-
-def release(breaker: Breaker, *, now_s: float) -> Breaker:
-    """The breaker once an operator no longer holds it open: the next probe decides, at once."""
-    return replace(breaker, state=State.OPEN, until_s=now_s) if breaker.state is State.FORCED_OPEN else breaker
 
 
 def _ramp_share(breaker: Breaker, limits: Limits, *, now_s: float) -> float:

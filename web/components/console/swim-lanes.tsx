@@ -25,7 +25,6 @@ const STATE_COLOURS: Readonly<Record<string, string>> = {
   closed: "var(--good)",
   down: "var(--bad)",
   open: "var(--bad)",
-  forced_open: "var(--bad)",
   half_open: "var(--warn)",
   ramping: "var(--warn)",
 };
