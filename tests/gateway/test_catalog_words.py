@@ -57,7 +57,7 @@ def words(shelf):
 
 
 def found(words, shelf, text, category=None, **given):
-    given = {"start": 0, "limit": 10} | given
+    given = {"start": 0, "now_s": 0.0, "limit": 10} | given
     return words.search(text, category, shelf=shelf, **given).item_ids
 
 
@@ -100,7 +100,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(words, shelf):
     # Promise: going on where a page says gives everything once, in one order.
     whole, start = [], 0
     while start is not None:
-        page = words.search("", None, start=start, shelf=shelf, limit=2)
+        page = words.search("", None, start=start, shelf=shelf, now_s=0.0, limit=2)
         whole += page.item_ids
         start = page.next_rank
     assert whole == found(words, shelf, "")
@@ -124,7 +124,7 @@ def test_a_search_that_finds_little_is_cut_short_and_goes_on():
     words = CatalogWords(shelf)
     pages, start, ids = 0, 0, []
     while start is not None:
-        page = words.search("common", None, start=start, shelf=shelf, limit=5)
+        page = words.search("common", None, start=start, shelf=shelf, now_s=0.0, limit=5)
         pages, start = pages + 1, page.next_rank
         ids += page.item_ids
     assert ids == ["last"]

@@ -1,6 +1,5 @@
 """Pages of the catalog from memory: what a shop page lists and finds, whatever PostgreSQL does."""
 
-import time
 from collections.abc import Sequence
 from itertools import islice
 
@@ -22,13 +21,13 @@ def page(
 
     Only items that may be shown, unless `hidden`.
     """
-    shelf, words = parts.snapshots.current, parts.catalog.words
+    shelf, words, now_s = parts.snapshots.current, parts.catalog.words, parts.outside.clock.unix_s()
     if words is None or not len(words):
-        return _unindexed(shelf, category, limit), None, INDEXING if words is None else None
+        return _unindexed(shelf, category, limit, now_s=now_s), None, INDEXING if words is None else None
     start = 0
     if after is not None and (rank := words.rank(after)) is not None:
         start = rank + 1
-    found = words.search(text, category, start=start, shelf=None if hidden else shelf, limit=limit)
+    found = words.search(text, category, start=start, shelf=None if hidden else shelf, now_s=now_s, limit=limit)
     return found.item_ids, _behind(words, found), None
 
 
@@ -41,10 +40,9 @@ def _behind(words: CatalogWords, found: Found) -> str | None:
     return None if found.next_rank is None else words.at_rank(found.next_rank - 1)
 
 
-def _unindexed(shelf: Shelf, category: str | None, limit: int) -> list[str]:
+def _unindexed(shelf: Shelf, category: str | None, limit: int, *, now_s: float) -> list[str]:
     """The first page without an index: the most popular, then the rest, as far as a short walk goes."""
     popular = shelf.popular() if category is None else shelf.popular_in(category)
     known = dict.fromkeys([item_id for item_id, _ in popular[:limit]])
     known |= dict.fromkeys(islice(shelf.everything(category), WALK_MAX))
-    now_s = time.time()
     return list(islice((item_id for item_id in known if shelf.eligible(item_id, now_s)), limit))

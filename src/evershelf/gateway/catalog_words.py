@@ -96,11 +96,13 @@ class CatalogWords:
         """The item at that place."""
         return self._ids[self._by_rank[rank]]
 
-    def search(self, text: str, category: str | None, *, start: int, shelf: Shelf | None, limit: int) -> Found:
+    def search(
+        self, text: str, category: str | None, *, start: int, shelf: Shelf | None, now_s: float, limit: int
+    ) -> Found:
         """At most `limit` items from rank `start` on whose titles hold all words of `text`, the last as a prefix.
 
-        Only those that may be shown on `shelf`, where one is given. Stops after LOOKS_MAX looks, and then says where
-        to go on.
+        Only those that may be shown on `shelf` at `now_s` (Unix), where one is given. Stops after LOOKS_MAX looks, and
+        then says where to go on.
         """
         within = None if category is None else self._members.get(category, array("I"))
         terms = self._terms(text)
@@ -108,7 +110,7 @@ class CatalogWords:
             terms.append([within])
         terms.sort(key=lambda lists: sum(map(len, lists)))
         found: list[str] = []
-        looks, now_s = 0, time.time()
+        looks = 0
         others_lists = sum(map(len, terms[1:]))
         for rank in self._walk(terms, start):
             if len(found) == limit or looks >= LOOKS_MAX:

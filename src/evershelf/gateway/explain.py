@@ -1,6 +1,5 @@
 """Turns a decision record into an explanation that a person can read, and compares two of them."""
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,11 +40,11 @@ def row_of(decision: Decision) -> DecisionRow:
 
 def explained(parts: Parts, decision: Decision, origin: Origin) -> Explanation:
     """All that is known of the decision."""
-    record, shelf = _record(decision), parts.snapshots.current
+    record, shelf, now_s = _record(decision), parts.snapshots.current, parts.outside.clock.unix_s()
     row = _row(decision, record)
     attempts = [Attempt.model_validate(each) for each in record.get("attempts", ())]
     if "request" not in record:
-        return _bare(decision, row, attempts=attempts, origin=origin, shelf=shelf)
+        return _bare(decision, row, attempts=attempts, origin=origin, shelf=shelf, now_s=now_s)
     request = RecommendationRequest.model_validate(record["request"])
     definition = Placement.model_validate(record["definition"])
     history = [_history_item(shelf, *each) for each in record["history"]]
@@ -77,7 +76,7 @@ def explained(parts: Parts, decision: Decision, origin: Origin) -> Explanation:
         candidates_known=record["candidates_known"],
         hidden=hidden[:HIDDEN_MAX],
         hidden_known=len(hidden) + record["excluded_known"] - len(request.exclude),
-        items=[_shown(shelf, rank, *each) for rank, each in enumerate(record["items"], start=1)],
+        items=[_shown(shelf, now_s, rank, *each) for rank, each in enumerate(record["items"], start=1)],
         snapshot_age_s=record["snapshot"]["age_s"],
         history_ms=record["history_ms"],
         inference_ms=record["inference_ms"],
@@ -127,11 +126,11 @@ def _row(decision: Decision, record: Record) -> DecisionRow:
 
 
 def _bare(
-    decision: Decision, row: DecisionRow, *, attempts: list[Attempt], origin: Origin, shelf: Shelf
+    decision: Decision, row: DecisionRow, *, attempts: list[Attempt], origin: Origin, shelf: Shelf, now_s: float
 ) -> Explanation:
     """What an older record allows to be told."""
     items = [
-        _shown(shelf, rank, item_id, 0.0, decision.source, decision.reason, ())
+        _shown(shelf, now_s, rank, item_id, 0.0, decision.source, decision.reason, ())
         for rank, item_id in enumerate(decision.item_ids, start=1)
     ]
     return Explanation(
@@ -164,7 +163,14 @@ def _history_item(shelf: Shelf, item_id: str, event_type: EventType, age_s: floa
 
 
 def _shown(  # noqa: PLR0917 - the columns of a record's row
-    shelf: Shelf, rank: int, item_id: str, score: float, source: Source, reason: Reason, because: Sequence[Any]
+    shelf: Shelf,
+    now_s: float,
+    rank: int,
+    item_id: str,
+    score: float,
+    source: Source,
+    reason: Reason,
+    because: Sequence[Any],
 ) -> ShownItem:
     return ShownItem(
         item_id=item_id,
@@ -173,7 +179,7 @@ def _shown(  # noqa: PLR0917 - the columns of a record's row
         source=source,
         reason=reason,
         because=[Because(item_id=cause, share=share) for cause, share in because],
-        eligible_now=shelf.eligible(item_id, time.time()),
+        eligible_now=shelf.eligible(item_id, now_s),
         item=item_of(shelf, item_id),
     )
 

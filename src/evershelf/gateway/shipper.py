@@ -67,6 +67,7 @@ class Shipper:
         self._tidy_due_s: float | None = None  # when the spool's journal is to be emptied, if something left it
         self.failures_in_a_row = 0
         self.last_error: str | None = None
+        self.last_cause: str | None = None  # its kind, which tells nothing of the data
         self.decisions_lost = 0
 
     async def start(self) -> None:
@@ -197,11 +198,12 @@ class Shipper:
         if self.failures_in_a_row:
             self._log.info("shipping_resumed", failures=self.failures_in_a_row)
         self.failures_in_a_row = 0
-        self.last_error = None
+        self.last_error = self.last_cause = None
 
     async def _back_off(self, error: Exception) -> None:
         self.failures_in_a_row += 1
-        self.last_error = f"{type(error).__name__}: {error}"
+        self.last_cause = type(error).__name__
+        self.last_error = f"{self.last_cause}: {error}"
         if self.failures_in_a_row == 1:
             self._log.warning("shipping_failed", error=self.last_error)
         wait_until_s = self._outside.clock.monotonic_s() + self._wait_s(self.failures_in_a_row)

@@ -1,6 +1,5 @@
 """Items and users for the operator: search, neighbours, who gets an item, what a user would see now, suppression."""
 
-import time
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -132,7 +131,7 @@ async def get_user(http: Request, user_id: Annotated[UserId, Path()], placement:
         entries, complete = await parts.history.load(user_id, None, within_ms=within_ms), True
     except HistoryUnavailable:
         entries, complete = parts.history.cached(user_id, None), False
-    now_s = time.time()
+    now_s = parts.outside.clock.unix_s()
     decisions = parts.decisions.latest(DECISIONS_MAX, user_id=user_id)
     return UserDetail(
         user_id=user_id,
@@ -164,7 +163,7 @@ def _with_id(parts: Parts, prefix: str, limit: int) -> list[str]:
 
 def _status(parts: Parts, item_id: str) -> ItemStatus:
     shelf, words = parts.snapshots.current, parts.catalog.words
-    state, now_s = parts.mirror.changes.get(item_id), time.time()
+    state, now_s = parts.mirror.changes.get(item_id), parts.outside.clock.unix_s()
     why_not = hidden_reason(parts, item_id, now_s)
     rank = words.rank(item_id) if words is not None else None
     return ItemStatus(
@@ -184,7 +183,7 @@ def _neighbour(parts: Parts, item_id: str, score: float) -> Neighbour:
         item_id=item_id,
         score=score,
         title=title_of(shelf, item_id) if shelf.has_body(item_id) else None,
-        eligible=shelf.eligible(item_id, time.time()),
+        eligible=shelf.eligible(item_id, parts.outside.clock.unix_s()),
     )
 
 

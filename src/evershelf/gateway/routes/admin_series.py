@@ -1,6 +1,5 @@
 """The console's overview, resilience and data health, from the gateway's own memory: nothing else need be up."""
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -119,7 +118,7 @@ async def get_data_health(http: Request, window_s: WindowS = HOUR_S, points_max:
         shipping_failures_in_a_row=parts.shipper.failures_in_a_row,
         shipping_error=parts.shipper.last_error,
         snapshot_age_s=[step.snapshot_age_s for step in steps],
-        snapshot_age_s_now=round(max(0.0, time.time() - shelf.created_at_s), 1),
+        snapshot_age_s_now=round(max(0.0, parts.outside.clock.unix_s() - shelf.created_at_s), 1),
         snapshot_version=shelf.version,
         snapshot_items=len(shelf),
         items_changed_since=len(shelf.changes),
@@ -131,7 +130,7 @@ async def get_data_health(http: Request, window_s: WindowS = HOUR_S, points_max:
 async def get_dependency_details(http: Request) -> DependenciesTold:
     """The state of every dependency, as last seen; none of them is asked for this answer."""
     seen = (await get_dependencies(http)).dependencies
-    now_s = time.time()
+    now_s = parts_of(http).outside.clock.unix_s()
     return DependenciesTold(
         dependencies=[
             DependencyDetail(

@@ -1,6 +1,5 @@
 """The catalog as a shop page shows it, from the snapshot in memory: it stands while PostgreSQL is down."""
 
-import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -68,8 +67,9 @@ async def get_items(
 @router.get("/items/{item_id}")
 async def get_catalog_item(http: Request, item_id: Annotated[ItemId, Path()]) -> CatalogItem:
     """One item and whether it may be shown on a shelf now; what an operator or its owner took away is not found."""
-    shelf = parts_of(http).snapshots.current
+    parts = parts_of(http)
+    shelf, now_s = parts.snapshots.current, parts.outside.clock.unix_s()
     item = item_of(shelf, item_id) if shelf.open(item_id) else None
     if item is None:
         raise ProblemError(ProblemType.UNKNOWN_ITEM, f"The catalog has no item {item_id!r} that may be shown.")
-    return CatalogItem(snapshot_version=shelf.version, item=item, available=shelf.eligible(item_id, time.time()))
+    return CatalogItem(snapshot_version=shelf.version, item=item, available=shelf.eligible(item_id, now_s))
