@@ -78,3 +78,13 @@ def test_the_registry_may_be_named_by_the_setting(tmp_path, monkeypatch):
     monkeypatch.setenv("EVERSHELF_REGISTRY", str(tmp_path / "registry"))
     answer = CliRunner().invoke(models_app, ["list", "--json"])
     assert len(json.loads(answer.stdout)) == len(DirectoryRegistry(tmp_path / "registry").versions("models")) == 2
+
+
+def test_a_version_that_no_gate_has_seen_is_tried_on_no_user(registry, run, tmp_path):
+    # Promise: an empty checklist passes nobody; copies of requests are harmless.
+    made = model_folder(tmp_path / "made-m4", "m4").model_copy(update={"gate": ()})
+    registry.publish("models", made, tmp_path / "made-m4")
+    held = run("canary", "start", "m4")
+    assert (held.exit_code, "never asked" in held.stderr) == (3, True)
+    assert [row["gate_passed"] for row in json.loads(run("list", "--json").stdout)] == [True, True, False]
+    assert run("canary", "start", "m4", "--shadow-only").exit_code == 0

@@ -9,7 +9,7 @@ import orjson
 from safetensors.numpy import save_file
 
 from evershelf.contracts.events import EventType
-from evershelf.contracts.manifest import DataWindow, ModelManifest, ServingComponent, ServingConfig
+from evershelf.contracts.manifest import DataWindow, GateCheck, ModelManifest, ServingComponent, ServingConfig
 from evershelf.registry.artifact import describe
 from evershelf.registry.store import DirectoryRegistry, promote
 
@@ -49,7 +49,7 @@ def model_folder(
         items=items,
         serving=ServingConfig(components=(component,), event_weights=dict.fromkeys(EventType, 1.0)),
         metrics={"ndcg_at_20": 0.1},
-        gate=(),
+        gate=(GateCheck(name="of_the_test", passed=True, detail=""),),
         files=describe(folder),
     )
 

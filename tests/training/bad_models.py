@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from evershelf.contracts.events import EventType
 from evershelf.contracts.manifest import (
     DataWindow,
+    GateCheck,
     ModelManifest,
     ServingComponent,
     ServingConfig,
@@ -25,6 +26,7 @@ ITEMS, GROUPS, WEIGHTS_A_ROW = 600, 20, 20
 IDS = tuple(f"item-{number:04}" for number in range(ITEMS))
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 SIGNER = Signer("5e" * 32)
+PASSED = (GateCheck(name="of_the_test", passed=True, detail=""),)
 MIB = 2**20
 # What the gate of the tests allows; the bad ones break it by a wide margin.
 MODEL_BYTES_MAX, MEMORY_BYTES_MAX = 64 * MIB, 64 * MIB
@@ -90,7 +92,7 @@ def manifest(folder: Path, version: str, serving: ServingConfig, items: int = IT
     )
     return ModelManifest(
         version=version, created_at=BEGINNING, code_version="test", seed=1, algorithm="test", parameters={},
-        data=window, items=items, serving=serving, metrics={}, gate=(), files=describe(folder),
+        data=window, items=items, serving=serving, metrics={}, gate=PASSED, files=describe(folder),
     )  # fmt: skip
 
 
@@ -99,6 +101,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        root.mkdir(parents=True, exist_ok=True)
         keys = KeyRing([SIGNER.public_key])
         self.registry = DirectoryRegistry(root / "registry", keys=keys, signer=SIGNER)
         self.unsigned = DirectoryRegistry(root / "registry")

@@ -5,11 +5,23 @@ import pytest
 from evershelf.inference.model_slot import ModelSlot
 from evershelf.inference.settings import InferenceSettings
 from evershelf.inference.telemetry import Telemetry
-from evershelf.registry.store import promote
-from evershelf.training.examination import examine_published
+from evershelf.registry.signatures import KeyRing
+from evershelf.registry.store import DirectoryRegistry, promote
+from evershelf.training.examination import examine_packaged, examine_published, surroundings_without_data
 from evershelf.training.gate import failures
 from evershelf.training.settings import TrainingSettings
-from tests.training.bad_models import BAD, MEMORY_BYTES_MAX, MODEL_BYTES_MAX, SIGNER, World, good
+from tests.inference.fake_model import flip_byte
+from tests.training.bad_models import (
+    BAD,
+    IDS,
+    MEMORY_BYTES_MAX,
+    MODEL_BYTES_MAX,
+    SIGNER,
+    World,
+    good,
+    manifest,
+    save,
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +63,37 @@ def test_a_bad_model_is_stopped(world, settings, tmp_path, make, check, refusal)
         assert slot.current.version == "good"
         assert slot.refusals["champion"] == refusal
         promote(world.registry, "good", moved_by="test", reason="test")
+
+
+def verdicts(checks):
+    return {check.name: check.passed for check in checks}
+
+
+def test_the_checklist_speaks_of_a_signature_only_where_one_was_verified(world, settings):
+    # Promise: `signature: passed` means that a trusted key has signed; who trusts no key claims nothing.
+    version = world.publish("signed-well", good(5))
+    assert verdicts(examine_published(world.registry, version, settings))["signature"] is True
+    assert "signature" not in verdicts(examine_published(world.unsigned, version, settings))
+
+
+def test_a_fresh_model_that_nobody_will_trust_fails_by_its_signature(world, settings, tmp_path):
+    # Promise: a training run whose registry has keys but signs with none of them is held, not published as sound.
+    folder = tmp_path / "made"
+    made = manifest(folder, "fresh", save(folder, good(6)))
+    around = surroundings_without_data(world.registry, IDS, tmp_path)
+    silent = DirectoryRegistry(world.root / "registry", keys=KeyRing([SIGNER.public_key]))
+    for registry, passed in ((world.registry, True), (silent, False)):
+        checks = examine_packaged(folder, made, registry, settings, around=around, item_ids=IDS)
+        assert verdicts(checks)["signature"] is passed
+    assert not (folder / "manifest.json").exists()
+
+
+def test_a_champion_that_cannot_be_read_holds_whoever_comes_next(settings, tmp_path):
+    # Promise: a gate that cannot compare passes nobody; the check says so.
+    broken = World(tmp_path / "broken")
+    flip_byte(broken.path("good") / "model.safetensors")
+    checks = examine_published(broken.registry, broken.publish("next", good(7)), settings)
+    assert failures(checks) == ("comparable",)
 
 
 def force_champion(world, version):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evershelf.contracts.inference import HISTORY_MAX
 from evershelf.training.evaluate import Case
 from evershelf.training.files import FileRefusedError, read_tables
 from evershelf.training.metrics import judge, spread
@@ -114,6 +115,19 @@ def test_next_cases_know_everything_before_and_nothing_of_the_same_instant(tmp_p
     assert found == {2: [1, 0], 3: [1, 0], 4: [3, 2, 1, 0], 0: []}
     loose = Protocol.split(read_tables(path), "last-66-percent", asking=Asking.NEXT).cases()
     assert {int(case.targets[0]): case.items.tolist() for case in loose} == found | {3: [2, 1, 0]}
+
+
+@pytest.mark.parametrize("asking", [Asking.USERS, Asking.NEXT, Asking.NEXT_STRICT])
+def test_a_case_tells_what_a_gateway_would_tell_and_masks_all_that_was_seen(tmp_path, asking):
+    """Promise: the newest HISTORY_MAX interactions, newest first, as in service; everything seen is kept off."""
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("\n".join(["user,item,time", *(f"u,i{n:03},{n}" for n in range(HISTORY_MAX + 50))]))
+    test.write_text(f"user,item,time\nu,new,{HISTORY_MAX + 60}\n")
+    [case] = Protocol.given(read_tables(train, test), asking=asking).cases()
+    assert len(case.items) == len(case.kinds) == len(case.ages_days) == HISTORY_MAX
+    assert case.items[0] == HISTORY_MAX + 49
+    assert (np.diff(case.ages_days) > 0).all()
+    assert len(case.seen) == HISTORY_MAX + 50
 
 
 def test_items_without_events_are_found_by_what_is_said_of_them(tmp_path, taste):

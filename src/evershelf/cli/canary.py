@@ -36,10 +36,11 @@ def start(
 ) -> None:
     """Make VERSION the challenger. Guardrails withdraw it by themselves. Exit code 3: it failed the gate."""
     from evershelf.contracts.manifest import CANARY_STAGES, RolloutPlan
+    from evershelf.registry.manifests import failed_checks
     from evershelf.registry.store import challenge
 
     registry = open_registry(data_dir)
-    failed = [check.name for check in registry.manifest("models", version).gate if not check.passed]
+    failed = failed_checks(registry.manifest("models", version))
     if failed and not shadow_only:
         typer.echo(f"{version} failed the gate ({', '.join(failed)}): only --shadow-only is allowed", err=True)
         raise typer.Exit(GATE_HELD)

@@ -31,6 +31,19 @@ def registry(data_dir: Path | None) -> "Registry":
     return open_own_registry(installation(data_dir))
 
 
+def publishing_registry(data_dir: Path | None) -> "Registry":
+    """The same, for verbs that publish: an installation's own registry has its signing key before its first version.
+
+    Raises MissingExtraError, InstallationError.
+    """
+    from evershelf.supervision.registry import is_own, registry_settings
+
+    home = installation(data_dir)
+    if is_own(home, registry_settings(home).registry):
+        home.prepare()
+    return registry(data_dir)
+
+
 def operator() -> str:
     """Who acts, for histories and the audit log."""
     import getpass

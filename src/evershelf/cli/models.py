@@ -113,6 +113,7 @@ def _failures(checks: "tuple[GateCheck, ...]") -> "list[GateCheck]":
 
 def _rows(registry: "Registry") -> list[dict[str, object]]:
     from evershelf.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
+    from evershelf.registry.manifests import failed_checks
 
     pointers = {name: registry.read_alias("models", name) for name in (CHAMPION, CHALLENGER, PREVIOUS)}
     rows: list[dict[str, object]] = []
@@ -125,7 +126,7 @@ def _rows(registry: "Registry") -> list[dict[str, object]]:
             "created_at": manifest.created_at.isoformat(),
             "items": manifest.items,
             "events": manifest.data.events,
-            "gate_passed": all(check.passed for check in manifest.gate),
+            "gate_passed": not failed_checks(manifest),
             "metrics": manifest.metrics,
         })  # fmt: skip
     return rows

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evershelf.cli.context import registry as open_registry
+from evershelf.cli.context import publishing_registry
 from evershelf.cli.exits import BUSY, GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress
@@ -28,7 +28,7 @@ def retrain(
 ) -> None:
     """Train, promote what passes the gate, renew the snapshot. Exit code 3: held by the gate; 4: another is at it."""
     interval_s = None if every is None else seconds_of(every)
-    versions = open_registry(data_dir)
+    versions = publishing_registry(data_dir)
     with migrated(data_dir) as url:
         if interval_s is None:
             code = EXIT_CODES[_once(url, versions, canary=canary, as_json=as_json)]

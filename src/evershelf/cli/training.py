@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evershelf.cli.context import open_database, registry
+from evershelf.cli.context import open_database, publishing_registry, registry
 from evershelf.cli.exits import GATE_HELD
 from evershelf.cli.options import AsJson, DataDir
 from evershelf.cli.output import print_json, print_line, print_progress, print_table
@@ -47,7 +47,7 @@ def train(
     from evershelf.training.mlflow_mirror import mirror
     from evershelf.training.pipeline import train as run
 
-    versions = registry(data_dir)
+    versions = publishing_registry(data_dir)
     with migrated(data_dir) as url, _steps(as_json) as on_step:
         settings = _settings(time_limit, test_days)
         outcome = recorded(
@@ -144,7 +144,7 @@ def refresh(
     from evershelf.training.snapshot import refresh as run
 
     interval_s = None if every is None else seconds_of(every)
-    versions = registry(data_dir)
+    versions = publishing_registry(data_dir)
     with migrated(data_dir) as url:
         if interval_s is None:
             _print_snapshot(run(url, versions), as_json=as_json)

@@ -10,6 +10,8 @@ from evershelf.registry.artifact import ArtifactRefused, Refusal
 from evershelf.registry.signatures import NO_KEYS, KeyRing, split_signature
 
 MANIFEST_SIZE_BYTES_MAX = 2**20
+# Stands for a gate that a version has never been held against: nothing then speaks for it.
+NEVER_ASKED = "never asked"
 
 Manifest = TypeVar("Manifest", ModelManifest, SnapshotManifest)
 
@@ -17,6 +19,11 @@ Manifest = TypeVar("Manifest", ModelManifest, SnapshotManifest)
 def read_manifest(folder: Path, model: type[Manifest], keys: KeyRing = NO_KEYS) -> Manifest:
     """The manifest of a version folder. Raises ArtifactRefused when there is none or it is not one."""
     return parse_manifest(manifest_text(folder), model, keys)
+
+
+def failed_checks(manifest: ModelManifest) -> tuple[str, ...]:
+    """The names of the gate's checks that a version failed; NEVER_ASKED where it has not been before the gate."""
+    return tuple(check.name for check in manifest.gate if not check.passed) if manifest.gate else (NEVER_ASKED,)
 
 
 def manifest_text(folder: Path) -> bytes:

@@ -84,6 +84,15 @@ class ObjectRegistry:
         self._keys = keys
         self._signer = signer
 
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """The keys (hex) of which one must have signed what is read here; none: nothing need be signed."""
+        return self._keys.public_keys
+
+    def signed(self, manifest: AnyManifest) -> AnyManifest:
+        """The manifest as it would be published: signed, where this registry signs."""
+        return self._signer.sign(manifest) if self._signer else manifest
+
     def publish(self, kind: Kind, manifest: AnyManifest, folder: Path) -> str:
         """Stores the files of `folder` as `manifest.version` and returns that version; again changes nothing.
 
@@ -91,7 +100,7 @@ class ObjectRegistry:
             ArtifactRefused: `folder` does not hold exactly the files of the manifest, or the store cannot be reached.
             VersionConflict: the version exists with other bytes.
         """
-        signed = self._signer.sign(manifest) if self._signer else manifest
+        signed = self.signed(manifest)
         verify(folder, signed.files)
         for file in signed.files:
             self._upload(_file_key(kind, signed.version, file), folder / file.name)

@@ -50,6 +50,7 @@ class KeyRing:
 
     def __init__(self, public_keys: Sequence[str] = ()) -> None:
         """Takes keys in hex. Raises InvalidKeyError."""
+        self.public_keys = tuple(public_keys)
         self._keys = {key_id(text): _public_key(text) for text in public_keys}
 
     def require(self, content: bytes, signature: Signature | None) -> None:

@@ -46,6 +46,9 @@ class VersionConflict(Exception):  # noqa: N818 - a conflict is what it is
 class Registry(Protocol):
     """Where versions and aliases live: a directory, or an object store (`registry.objects`)."""
 
+    @property
+    def public_keys(self) -> tuple[str, ...]: ...
+    def signed(self, manifest: AnyManifest) -> AnyManifest: ...
     def publish(self, kind: Kind, manifest: AnyManifest, folder: Path) -> str: ...
     def versions(self, kind: Kind) -> tuple[str, ...]: ...
     @overload
@@ -84,6 +87,15 @@ class DirectoryRegistry:
         self._keys = keys
         self._signer = signer
 
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """The keys (hex) of which one must have signed what is read here; none: nothing need be signed."""
+        return self._keys.public_keys
+
+    def signed(self, manifest: AnyManifest) -> AnyManifest:
+        """The manifest as it would be published: signed, where this registry signs."""
+        return self._signer.sign(manifest) if self._signer else manifest
+
     def publish(self, kind: Kind, manifest: AnyManifest, folder: Path) -> str:
         """Stores the files of `folder` as `manifest.version`, durably, and returns that version.
 
@@ -94,7 +106,7 @@ class DirectoryRegistry:
             VersionConflict: the version exists with other bytes.
         """
         destination = self.path(kind, manifest.version)
-        signed = self._signer.sign(manifest) if self._signer else manifest
+        signed = self.signed(manifest)
         try:
             place_version(
                 destination,

@@ -9,7 +9,7 @@ import orjson
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.inference import EXCLUDED_MAX, Interaction, RankQuery
-from evershelf.contracts.manifest import ITEMS_NAME, SNAPSHOT_NAME, GateCheck, ModelManifest
+from evershelf.contracts.manifest import ITEMS_NAME, MANIFEST_NAME, SNAPSHOT_NAME, GateCheck, ModelManifest
 from evershelf.models.interactions import EVENT_TYPES, SECONDS_PER_DAY
 from evershelf.models.sparse_rows import Float64s
 from evershelf.registry.aliases import CHAMPION, CURRENT
@@ -17,7 +17,7 @@ from evershelf.registry.artifact import ArtifactRefused, manifest_bytes, write_d
 from evershelf.registry.store import Registry
 from evershelf.registry.tensors import Tensors, open_tensors
 from evershelf.training.evaluate import Case
-from evershelf.training.inspection import CHECK_OF_REFUSAL, Surroundings, inspect
+from evershelf.training.inspection import CHECK_OF_REFUSAL, Surroundings, comparable, inspect
 from evershelf.training.probation import LIST_LENGTH
 from evershelf.training.settings import TrainingSettings
 
@@ -35,14 +35,20 @@ def examine_packaged(
     around: Surroundings,
     item_ids: Sequence[str],
 ) -> tuple[GateCheck, ...]:
-    """The checks of the files in `folder`, held against the reigning champion's answers to the same histories."""
+    """The checks of the files in `folder`, held against the reigning champion's answers to the same histories.
+
+    The manifest is signed for the time of it, so that the check of the signature speaks of the key that will sign.
+    """
     with tempfile.TemporaryDirectory(prefix="evershelf-champion-") as place:
-        written = folder / "manifest.json"
-        write_durably(written, manifest_bytes(manifest))
+        written = folder / MANIFEST_NAME
+        write_durably(written, manifest_bytes(registry.signed(manifest)))
         try:
-            return inspect(folder, champion_folder(registry, Path(place)), around, settings, item_ids=item_ids)
+            champion, troubles = _champion(registry, Path(place))
+            keys = registry.public_keys
+            checks = inspect(folder, champion, around, settings, item_ids=item_ids, public_keys=keys)
         finally:
             written.unlink()
+    return (*checks, *troubles)
 
 
 def examine_published(registry: Registry, version: str, settings: TrainingSettings) -> tuple[GateCheck, ...]:
@@ -59,9 +65,10 @@ def examine_published(registry: Registry, version: str, settings: TrainingSettin
             return (GateCheck(name=CHECK_OF_REFUSAL[refusal.reason], passed=False, detail=refusal.detail),)
         item_ids = _item_ids(folder)
         around = surroundings_without_data(registry, item_ids, Path(place))
-        champion = champion_folder(registry, Path(place), other_than=version)
-        checks = inspect(folder, champion, around, settings, item_ids=item_ids)
-    return (*(check for check in manifest.gate if not check.passed), *checks)
+        champion, troubles = _champion(registry, Path(place), other_than=version)
+        keys = registry.public_keys
+        checks = inspect(folder, champion, around, settings, item_ids=item_ids, public_keys=keys)
+    return (*(check for check in manifest.gate if not check.passed), *checks, *troubles)
 
 
 def surroundings_of(
@@ -96,15 +103,17 @@ def surroundings_without_data(registry: Registry, item_ids: Sequence[str], place
     return Surroundings(histories, popular, catalog)
 
 
-def champion_folder(registry: Registry, place: Path, *, other_than: str | None = None) -> Path | None:
-    """A verified copy of the champion, or None where there is none to be read: then nothing is held against it."""
+def _champion(
+    registry: Registry, place: Path, *, other_than: str | None = None
+) -> tuple[Path | None, tuple[GateCheck, ...]]:
+    """A verified copy of the champion where another one reigns, and the failed check where it cannot be read."""
     try:
         pointer = registry.read_alias("models", CHAMPION)
         if pointer is None or pointer.version == other_than:
-            return None
-        return registry.fetch("models", pointer.version, place)
-    except ArtifactRefused:
-        return None
+            return None, ()
+        return registry.fetch("models", pointer.version, place), ()
+    except ArtifactRefused as refusal:
+        return None, (comparable(refusal.detail),)
 
 
 def _query(case: Case, item_ids: Sequence[str]) -> RankQuery:

@@ -77,10 +77,13 @@ def inspect(
     item_ids: Sequence[str],
     public_keys: tuple[str, ...] = (),
 ) -> tuple[GateCheck, ...]:
-    """Every check of the version in `folder`, beside the champion's answers to the same histories if there is one."""
+    """Every check of the version in `folder`, beside the champion's answers to the same histories if there is one.
+
+    Without `public_keys` nobody asks who signed, and the checklist claims nothing about it.
+    """
     golden = golden_queries(item_ids)
     report = try_out(folder, [*around.histories, *golden], settings, public_keys=public_keys)
-    loading = _loading(report, settings)
+    loading = _loading(report, settings, signed=bool(public_keys))
     if report.refusal is not None:
         return loading
     reigning = None if champion is None else try_out(champion, around.histories, settings, public_keys=public_keys)
@@ -89,6 +92,7 @@ def inspect(
     theirs = reigning.lists if reigning is not None and reigning.refusal is None else None
     return (
         *loading,
+        *(() if reigning is None else (comparable(reigning.detail if reigning.refusal is not None else ""),)),
         GateCheck(
             name="golden_requests",
             passed=not report.violations,
@@ -101,14 +105,21 @@ def inspect(
     )
 
 
-def _loading(report: ProbationReport, settings: TrainingSettings) -> tuple[GateCheck, ...]:
+def comparable(trouble: str) -> GateCheck:
+    """Whether the champion could answer beside the candidate: a gate that cannot compare does not pass anybody."""
+    detail = f"the champion cannot be held against it: {trouble}" if trouble else "the champion answered the same"
+    return GateCheck(name="comparable", passed=not trouble, detail=detail)
+
+
+def _loading(report: ProbationReport, settings: TrainingSettings, *, signed: bool) -> tuple[GateCheck, ...]:
     stopped = CHECK_OF_REFUSAL[report.refusal] if report.refusal is not None else None
     if stopped is None and report.memory_bytes > settings.training_gate_memory_bytes_max:
         stopped = "memory"
     taken = f"{report.memory_bytes / 2**20:.0f} MiB of {settings.training_gate_memory_bytes_max / 2**20:.0f}"
     told = {"memory": taken} | ({stopped: report.detail or taken} if stopped else {})
     # What stopped it is told; what was not reached then is not claimed to have passed.
-    names = LOADING_CHECKS if report.refusal is None or stopped is None else (stopped,)
+    claimed = tuple(name for name in LOADING_CHECKS if signed or name != CHECK_OF_REFUSAL[Refusal.SIGNATURE])
+    names = claimed if report.refusal is None or stopped is None else (stopped,)
     return tuple(GateCheck(name=name, passed=name != stopped, detail=told.get(name, "as it must be")) for name in names)
 
 

@@ -8,7 +8,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from evershelf.contracts.inference import HISTORY_MAX
 from evershelf.models.interactions import SECONDS_PER_DAY, Interactions
+from evershelf.models.sparse_rows import Int64s
 from evershelf.training.evaluate import Case
 from evershelf.training.files import FileRefusedError, Tables
 
@@ -125,8 +127,7 @@ def _user_cases(protocol: Protocol) -> list[Case]:
         seen = np.unique(told.items[had]).astype(np.int64)
         targets = np.setdiff1d(wanted.items[after[user] : after[user + 1]], seen).astype(np.int64)
         if len(targets):
-            kinds, ages_days = told.kinds[had][::-1].astype(np.int64), end_days - told.days[had][::-1]
-            found.append(Case(told.items[had][::-1], kinds, ages_days, seen, targets))
+            found.append(_asked(told, had, seen, targets, now_days=end_days))
     return found
 
 
@@ -146,9 +147,15 @@ def _next_cases(protocol: Protocol, *, seed: int) -> list[Case]:
         seen = np.unique(whole.items[had]).astype(np.int64)
         target = whole.items[place : place + 1].astype(np.int64)
         if target[0] not in seen:
-            ages_days = whole.days[place] - whole.days[had][::-1]
-            found.append(Case(whole.items[had][::-1], whole.kinds[had][::-1].astype(np.int64), ages_days, seen, target))
+            found.append(_asked(whole, had, seen, target, now_days=float(whole.days[place])))
     return found
+
+
+def _asked(told: Interactions, had: slice, seen: Int64s, targets: Int64s, *, now_days: float) -> Case:
+    """What a gateway would ask: the newest HISTORY_MAX interactions, newest first. All that was seen stays masked."""
+    newest = slice(max(had.start, had.stop - HISTORY_MAX), had.stop)
+    kinds, ages_days = told.kinds[newest][::-1].astype(np.int64), now_days - told.days[newest][::-1]
+    return Case(told.items[newest][::-1], kinds, ages_days, seen, targets)
 
 
 def _merged(told: Interactions, wanted: Interactions) -> tuple[Interactions, Mask]:

@@ -23,6 +23,7 @@ from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored_if_up
 from evershelf.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS, AliasConflict
 from evershelf.registry.artifact import ArtifactRefused
+from evershelf.registry.manifests import failed_checks
 from evershelf.registry.store import Registry, roll_back
 from evershelf.storage.audit import record_deed
 
@@ -78,7 +79,7 @@ async def promote_model(http: Request, operator: Operator, version: str, promoti
 
     def move(registry: Registry) -> AliasPointer:
         manifest = registry.manifest("models", version)
-        failed = [check.name for check in manifest.gate if not check.passed] if manifest.gate else ["never asked"]
+        failed = failed_checks(manifest)
         if failed and not promotion.despite_gate:
             raise AliasConflict(f"{version} failed the gate ({', '.join(failed)}); say so with despite_gate")
         registry.check("models", version)
@@ -167,7 +168,7 @@ def _row(manifest: ModelManifest, aliases: list[AliasState]) -> ModelRow:
         created_at=manifest.created_at,
         items=manifest.items,
         events=manifest.data.events,
-        gate_passed=all(check.passed for check in manifest.gate),
+        gate_passed=not failed_checks(manifest),
         metrics=manifest.metrics,
     )
 

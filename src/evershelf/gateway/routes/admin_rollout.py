@@ -21,6 +21,7 @@ from evershelf.gateway.routes.operator import Operator, stored, stored_if_up
 from evershelf.policy.attribution import told
 from evershelf.policy.rollout import Arm
 from evershelf.registry.aliases import CHALLENGER, AliasConflict
+from evershelf.registry.manifests import failed_checks
 from evershelf.registry.store import Registry, challenge, withdraw
 from evershelf.storage.attribution import AttributionQuestion, outcomes
 from evershelf.storage.audit import record_deed
@@ -43,7 +44,7 @@ async def start_canary(http: Request, operator: Operator, begin: RolloutStart) -
     plan = RolloutPlan(shadow_share=begin.shadow_share, stages=begin.stages, promote=begin.promote)
 
     def move(registry: Registry) -> AliasPointer:
-        failed = [check.name for check in registry.manifest("models", begin.version).gate if not check.passed]
+        failed = failed_checks(registry.manifest("models", begin.version))
         if failed and begin.stages:
             raise AliasConflict(f"{begin.version} failed the gate ({', '.join(failed)}): only a shadow is allowed")
         return challenge(registry, begin.version, plan, moved_by=f"console:{operator.name}", reason=begin.reason)
