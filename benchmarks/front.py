@@ -49,6 +49,8 @@ NOISY_SPREAD = 0.25
 # Any lag at all is more than this: such a gateway sheds everything.
 ALWAYS_SHED = {"EVERSHELF_GATEWAY_LOOP_LAG_MS_MAX": "0.000001"}
 NEVER_SHED = {"EVERSHELF_GATEWAY_LOOP_LAG_MS_MAX": "1000000"}
+# Nobody takes the spans: the dearest case, for they are sent again and again.
+TRACED = {"EVERSHELF_OTLP_URL": "http://127.0.0.1:9", "EVERSHELF_TRACES_PER_S_MAX": "1000000"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Variant:
 VARIANTS = (
     Variant("full, FastAPI", "fastapi", "home", "personalized", NEVER_SHED),
     Variant("full, front", "quick", "home", "personalized", NEVER_SHED),
+    Variant("traced 1 %", "quick", "home", "personalized", NEVER_SHED | TRACED | {"EVERSHELF_TRACE_SHARE": "0.01"}),
+    Variant("traced all", "quick", "home", "personalized", NEVER_SHED | TRACED | {"EVERSHELF_TRACE_SHARE": "1"}),
     Variant("baseline, FastAPI", "fastapi", "popular", "not_in_ladder", NEVER_SHED),
     Variant("baseline, front", "quick", "popular", "not_in_ladder", NEVER_SHED),
     Variant("shed, front", "asgi", "home", "overloaded", ALWAYS_SHED),
@@ -254,6 +258,8 @@ def report(spent: dict[str, list[float]], *, as_json: bool) -> None:
     ratios = {
         "front / FastAPI, full": medians["full, front"] / medians["full, FastAPI"],
         "front / FastAPI, baseline": medians["baseline, front"] / medians["baseline, FastAPI"],
+        "traced 1 % / untraced": medians["traced 1 %"] / medians["full, front"],
+        "traced all / untraced": medians["traced all"] / medians["full, front"],
         "shed / full, by ASGI": medians["shed, front"] / medians["full, front"],
         "shed / full, quick lane": medians["shed, quick lane"] / medians["full, front"],
     }

@@ -13,10 +13,10 @@ from packaging.version import Version
 FOLDER = Path(__file__).resolve().parent
 # Extras and groups that each file must cover.
 FILES = {
-    "gateway": ("gateway", "s3"),
-    "inference": ("inference", "s3"),
+    "gateway": ("gateway", "s3", "otlp"),
+    "inference": ("inference", "s3", "otlp"),
     "training": ("training", "s3"),
-    "dev": ("gateway", "inference", "training", "embedded", "s3", "dev"),
+    "dev": ("gateway", "inference", "training", "embedded", "s3", "otlp", "dev"),
 }
 ADDRESS = re.compile(r"[a-z]+://|^--?(?:i|f|index|extra-index|find-links)", re.MULTILINE)
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)

@@ -40,7 +40,7 @@ KINDS = {
     # What is remembered of calls and answers, for later ones and for people.
     "bookkeeping": """
         gateway/circuit.py policy/breaker.py policy/limiter.py policy/call_time.py gateway/telemetry.py
-        gateway/series.py gateway/trace.py gateway/decisions.py gateway/spool.py gateway/rollout.py
+        gateway/series.py gateway/trace.py gateway/spans.py gateway/decisions.py gateway/spool.py gateway/rollout.py
     """,
 }
 KIND_OF = {path: kind for kind, paths in KINDS.items() for path in paths.split()}

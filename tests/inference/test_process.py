@@ -16,7 +16,7 @@ from evershelf.contracts.inference import RankReply
 from tests.inference.fake_model import flip_byte, model_folder, publish_champion
 
 BODY = json.dumps({"queries": [{"history": [{"item_id": "mug", "event_type": "purchase", "age_s": 1}], "k": 5}]})
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 
 class Process:

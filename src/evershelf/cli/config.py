@@ -14,7 +14,7 @@ from evershelf.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from evershelf.contracts.settings import Settings
 
-PARTS = ("supervision", "gateway", "inference", "training", "importing", "storage", "registry", "demo")
+PARTS = ("supervision", "gateway", "inference", "training", "importing", "storage", "registry", "tracing", "demo")
 UNSET = "(not set)"
 # Takes the place of a required secret that is missing: it passes for one, and is never shown.
 STAND_IN = "00" * 32

@@ -35,6 +35,7 @@ from evershelf.gateway.spool import Spool
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.gateway.training_watch import TrainingWatch
 from evershelf.gateway.watch import Watch
+from evershelf.tracing.opening import open_tracer
 
 SUMMARY = "Recommendations that are never empty, never late, and always explained."
 
@@ -91,11 +92,14 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         catalog=CatalogIndex(snapshots, telemetry),
         models=models,
         rollout=Rollout(settings, models, database, telemetry, outside=outside),
+        tracer=open_tracer("evershelf-gateway", settings, monotonic_s=outside.clock.monotonic_s),
     )
 
 
 async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
     """Starts every part in order; the stack stops them in reverse, whatever happens in between."""
+    if parts.tracer is not None:
+        stack.callback(parts.tracer.close)
     parts.mirror.on_change(parts.snapshots.apply_changes)
     in_order = (
         parts.loop_lag, parts.database, parts.snapshots, parts.mirror, parts.spool, parts.shipper, parts.inference,

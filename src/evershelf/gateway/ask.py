@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from evershelf.contracts.placements import Placement
 from evershelf.contracts.recommendations import Reason, RecommendationRequest
@@ -12,12 +13,17 @@ from evershelf.gateway.shelf import Shelf
 from evershelf.policy.compose import Composed, ModelReply
 from evershelf.policy.ladder import Query
 
+if TYPE_CHECKING:
+    from evershelf.tracing.tracer import Trace
+
 
 @dataclass(slots=True)
 class Waits:
     """What one request has waited for so far, in milliseconds."""
 
     history_ms: float = 0.0
+    began_s: float = 0.0  # monotonic seconds, when the model branch began
+    history_read: bool = False  # whether it was PostgreSQL that was waited for; told of traced requests only
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Ask:
     waits: Waits = field(default_factory=Waits)
     drill: Drilling | None = None
     model_wanted: bool = True
+    trace: "Trace | None" = None
     live: bool = (
         True  # asked by a caller; else an operator or a rehearsal asks: no drill touches it, no trial counts it
     )

@@ -60,7 +60,8 @@ class Front:
         if request is None:
             await self._behind(scope, receive if body is None else replayed(body, receive), send)
             return
-        await _send(send, 200, await answered(parts, request, headers, began_s=began_s))
+        answer = await answered(parts, request, headers, began_s=began_s)
+        await _send(send, 200, answer.body, answer.headers)
 
     async def _take_events(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts, headers = _parts(scope), _headers(scope)
@@ -104,7 +105,7 @@ def _sent(body: bytes, headers: Mapping[str, str]) -> RecommendationRequest | No
         return None
 
 
-async def _send(send: Send, status: int, body: bytes) -> None:
+async def _send(send: Send, status: int, body: bytes, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [_CONTENT_TYPE, length]})
+    await send({"type": "http.response.start", "status": status, "headers": [_CONTENT_TYPE, length, *more]})
     await send({"type": "http.response.body", "body": body})

@@ -94,7 +94,7 @@ class InferenceClient:
         """Each replica as it stands."""
         return [replica.circuit.health(replica.in_flight) for replica in self._replicas]
 
-    async def rank(
+    async def rank(  # noqa: PLR0913 - what a question may say
         self,
         history: Sequence[tuple[str, EventType, float]],
         *,
@@ -105,16 +105,18 @@ class InferenceClient:
         remaining_ms: float,
         model: str | None = None,
         spare: bool = False,
+        traceparent: str | None = None,
     ) -> ModelReply:
         """Asks for `k` items within `remaining_ms`; `answered` is the outcome to give to a sound answer.
 
         `history` is (item, event type, age in s), newest first; `evidence` whether the answer shall say why; `model`
-        the alias or version that shall answer, the champion by default; `spare` see the module.
+        the alias or version that shall answer, the champion by default; `spare` see the module; `traceparent` goes
+        along where the request is traced.
         """
         began_s = self._clock_s()
         question = Question(
             encode_question(history, k=k, exclude=exclude), frozenset(item_id for item_id, _, _ in history),
-            evidence, model, spare, began_s, began_s + remaining_ms / 1_000,
+            evidence, model, spare, began_s, began_s + remaining_ms / 1_000, traceparent,
         )  # fmt: skip
         asked, answer = await self._ask(question, self._replicas)
         if not spare:
@@ -159,6 +161,7 @@ class Question:
     spare: bool
     asked_s: float
     deadline_s: float
+    traceparent: str | None = None
     answer: "asyncio.Future[Answer]" = field(
         init=False, default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -290,6 +293,9 @@ class Replica:
             headers += b"X-Query-Budgets-Ms: %b\r\n" % b",".join(b"%d" % budget_ms for budget_ms in budgets_ms)
         if questions[0].model is not None:
             headers += b"X-Evershelf-Model: %b\r\n" % questions[0].model.encode("latin-1")
+        # A call has room for one trace: of several questions that are traced, the first one's.
+        if (traced := next((each.traceparent for each in questions if each.traceparent), None)) is not None:
+            headers += b"Traceparent: %b\r\n" % traced.encode()
         if not any(each.evidence for each in questions):
             headers += b"X-Evidence: none\r\n"
         return _Batch(questions, self._hop.post(headers, join_questions(each.body for each in questions)), now_s)

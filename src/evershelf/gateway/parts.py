@@ -1,7 +1,7 @@
 """What one gateway process is made of: built once in create_app, found by routes on `app.state.parts`."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
@@ -29,6 +29,9 @@ from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.breaker import State
+
+if TYPE_CHECKING:
+    from evershelf.tracing.tracer import Tracer
 
 # Within this time each rung serves, or is rehearsed.
 RUNG_PROVEN_S_MAX = 3_600.0
@@ -59,6 +62,7 @@ class Parts:
     catalog: CatalogIndex
     models: ModelDesk
     rollout: Rollout
+    tracer: "Tracer | None" = None
 
 
 def figures(parts: Parts) -> dict[str, float]:

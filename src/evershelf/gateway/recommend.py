@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from evershelf.contracts.events import EventType
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import Reason, RecommendationRequest
+from evershelf.gateway import spans
 from evershelf.gateway.ask import Ask, Decided
 from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
 from evershelf.gateway.parts import Parts
@@ -24,16 +25,25 @@ from evershelf.policy.ladder import Query, baseline
 from evershelf.policy.quality import candidates, quality, with_evidence
 from evershelf.policy.seen_items import hidden_items, needs_history
 from evershelf.policy.shedding import Service
+from evershelf.policy.trace_context import TRACEPARENT
 
 Interaction: TypeAlias = tuple[str, EventType, float]  # item, kind, age in s
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
+SPAN = "recommend"
+
+
+class Reply(NamedTuple):
+    """An answer as it is sent: JSON, and the headers that are its own."""
+
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 async def answered(
     parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float
-) -> bytes:
-    """The answer's JSON before the deadline, whatever the dependencies do. Raises unknown-placement.
+) -> "Reply":
+    """The answer before the deadline, whatever the dependencies do. Raises unknown-placement.
 
     `headers` by their names in lower case; `began_s` monotonic, when the request was read.
     """
@@ -45,10 +55,11 @@ async def answered(
         )
     budget_ms, service = deadline_ms(headers, placement.deadline_ms), parts.admission.decide(headers)
     if service is Service.SHED:
-        return parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s)
+        return Reply(parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s))
     ask = Ask(
         request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
         model_wanted=service is Service.FULL,
+        trace=None if parts.tracer is None else parts.tracer.begin(SPAN, headers.get(TRACEPARENT), began_s=began_s),
     )  # fmt: skip
     parts.admission.in_hand += 1
     try:
@@ -137,7 +148,8 @@ async def _model_branch(
         answered=Reason.CONTEXTUAL if request.context_items else Reason.PERSONALIZED,
     )
     model = parts.rollout.model_for(request.user_id or request.session_id)
-    reply = await asking(remaining_ms=ask.remaining_ms(_reserve_ms(parts)), model=model)
+    reply = await asking(remaining_ms=ask.remaining_ms(_reserve_ms(parts)), model=model, traceparent=spans.calling(ask))
+    spans.called(ask, reply)
     if ask.live:
         parts.rollout.saw(reply, ask.shelf, model, asking)
     return reply
@@ -148,12 +160,14 @@ async def _history(parts: Parts, ask: Ask) -> tuple[Sequence[HistoryEntry], Reas
     who, began_s = (ask.request.user_id, ask.request.session_id), ask.clock.monotonic_s()
     if ask.drill is not None and ask.drill.history_off:
         return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
+    if ask.trace is not None:
+        ask.waits.history_read = not parts.history.complete(*who)
     try:
         return await parts.history.load(*who, within_ms=HISTORY_SHARE_MAX * ask.remaining_ms(_reserve_ms(parts))), None
     except HistoryUnavailable:
         return parts.history.cached(*who), Reason.HISTORY_UNAVAILABLE
     finally:
-        ask.waits.history_ms = (ask.clock.monotonic_s() - began_s) * 1_000
+        ask.waits.began_s, ask.waits.history_ms = began_s, (ask.clock.monotonic_s() - began_s) * 1_000
 
 
 def _reserve_ms(parts: Parts) -> float:
@@ -167,7 +181,7 @@ def _interactions(context: Sequence[str], history: Sequence[HistoryEntry], now_s
     return viewed + [(past.item_id, past.event_type, max(0.0, now_s - past.occurred_at_s)) for past in history]
 
 
-def _answer(parts: Parts, decided: Decided) -> bytes:
+def _answer(parts: Parts, decided: Decided) -> Reply:
     ask, composed = decided.ask, decided.composed
     now_s, recommendation_id = ask.clock.unix_s(), parts.outside.new_id()
     elapsed_ms = (ask.clock.monotonic_s() - ask.began_s) * 1_000
@@ -180,13 +194,15 @@ def _answer(parts: Parts, decided: Decided) -> bytes:
         _keep(parts, decided, head, elapsed_ms)
     except Exception as error:  # noqa: BLE001 - the source boundary: no record of an answer may cost the answer
         parts.telemetry.caught("record", error)
-    return orjson.dumps(head | {"items": [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]})
+    items = [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]
+    return Reply(orjson.dumps(head | {"items": items}), spans.headers(decided, elapsed_ms))
 
 
 def _keep(parts: Parts, decided: Decided, head: dict[str, JsonValue], elapsed_ms: float) -> None:
     """What operators look at later: the series, the decision, the drill's report."""
     parts.series.answered(decided, elapsed_ms)
     parts.decisions.record(recorded(parts, decided, head))
+    spans.end(parts, decided, head)
     if decided.ask.drill is not None or parts.drills.active:
         parts.drills.answered(decided, elapsed_ms)
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from evershelf.contracts.inference import BATCH_MAX
 from evershelf.gateway.hop import Address
 from evershelf.registry.settings import RegistrySettings
+from evershelf.tracing.settings import TracingSettings
 
 REPLICAS_MAX = 16
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -34,7 +35,7 @@ def _inference_addresses(urls: str) -> str:
     return urls
 
 
-class GatewaySettings(RegistrySettings):
+class GatewaySettings(RegistrySettings, TracingSettings):
     """Settings of one gateway process. Only `key_secret` has no default: without it no key could be verified."""
 
     gateway_host: str = "127.0.0.1"
@@ -103,6 +104,9 @@ class GatewaySettings(RegistrySettings):
 
     gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 10_000
     gateway_decisions_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    # Share of answers that leave a line in the log, with their recommendation_id; traced ones always do.
+    gateway_answer_log_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
     # Of all answers so many shall be valid and in time; what is left of that over a day is the error budget.
     gateway_objective_share: Annotated[float, Field(ge=0, le=1)] = 0.999

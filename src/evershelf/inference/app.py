@@ -16,20 +16,24 @@ from evershelf.inference.rank_desk import RankDesk
 from evershelf.inference.routes import build_router
 from evershelf.inference.settings import InferenceSettings
 from evershelf.inference.telemetry import Telemetry
+from evershelf.tracing.opening import open_tracer
 
 
 def create_app(settings: InferenceSettings) -> FastAPI:
     """The application. Building it touches no disk; the registry is first looked at when it starts."""
     telemetry = Telemetry()
     slot = ModelSlot(settings, telemetry)
+    tracer = open_tracer("evershelf-inference", settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         slot.start()
         yield
         await anyio.to_thread.run_sync(slot.stop)
+        if tracer is not None:
+            tracer.close()
 
-    desk = Middleware(RankDesk, settings=settings, telemetry=telemetry, find_model=slot.find)
+    desk = Middleware(RankDesk, settings=settings, telemetry=telemetry, find_model=slot.find, tracer=tracer)
     app = FastAPI(
         title="Evershelf inference",
         summary="Histories in, ranked items with evidence out.",

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import ValidationError
@@ -20,8 +21,13 @@ from evershelf.inference.problems import PROBLEM_MEDIA_TYPE, REFUSALS, RankRefus
 from evershelf.inference.ranking import NO_RANKING, rank, reply
 from evershelf.inference.settings import InferenceSettings
 from evershelf.inference.telemetry import Outcome, Telemetry
+from evershelf.policy.trace_context import TRACEPARENT
+
+if TYPE_CHECKING:
+    from evershelf.tracing.tracer import Tracer
 
 RANK_PATH = "/v1/rank"
+SPAN = "rank"
 DEADLINE_HEADER = b"x-request-deadline-ms"
 MODEL_HEADER = b"x-evershelf-model"
 # For each query of a request what is left of its own budget, in whole milliseconds, separated by commas.
@@ -45,11 +51,13 @@ class RankDesk:
         settings: InferenceSettings,
         telemetry: Telemetry,
         find_model: Callable[[str | None], LoadedModel | None],
+        tracer: "Tracer | None" = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._telemetry = telemetry
         self._find_model = find_model
+        self._tracer = tracer
         self._in_hand = 0
         self._log = structlog.get_logger(__name__)
 
@@ -61,26 +69,33 @@ class RankDesk:
         began_s = time.monotonic()
         self._in_hand += 1
         self._telemetry.in_flight.set(self._in_hand)
+        headers = dict(scope["headers"])
+        trace = None if self._tracer is None else self._tracer.begin(SPAN, _text(headers, TRACEPARENT), began_s=began_s)
+        outcome = Outcome.ERROR
         try:
-            await self._respond(scope, receive, send)
+            outcome = await self._respond(headers, receive, send)
         finally:
             self._in_hand -= 1
             self._telemetry.in_flight.set(self._in_hand)
             self._telemetry.duration.observe(time.monotonic() - began_s)
+            if trace is not None:
+                trace.end(time.monotonic(), {"evershelf.outcome": outcome.value})
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Outcome:
         try:
-            body = await self._answer(dict(scope["headers"]), receive)
+            body = await self._answer(headers, receive)
         except RankRefused as refusal:
-            await self._refuse(send, refusal.problem_type, refusal.detail)
+            return await self._refuse(send, refusal.problem_type, refusal.detail)
         except CallerGone:
             self._telemetry.count(Outcome.CALLER_GONE)
+            return Outcome.CALLER_GONE
         except Exception as error:  # noqa: BLE001 - the app boundary: a bug is counted and costs one answer only
             self._log.error("rank_failed", error=type(error).__name__, exc_info=True)
-            await self._refuse(send, ProblemType.INTERNAL_ERROR, type(error).__name__)
+            return await self._refuse(send, ProblemType.INTERNAL_ERROR, type(error).__name__)
         else:
             self._telemetry.count(Outcome.RANKED)
             await _send(send, 200, b"application/json", body)
+            return Outcome.RANKED
 
     async def _answer(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         began_s = time.monotonic()
@@ -144,11 +159,12 @@ class RankDesk:
         _check_budget(max(work.deadlines_s))
         return rankings
 
-    async def _refuse(self, send: Send, problem_type: ProblemType, detail: str) -> None:
+    async def _refuse(self, send: Send, problem_type: ProblemType, detail: str) -> Outcome:
         refused = REFUSALS[problem_type]
         self._telemetry.count(refused.outcome)
         body = problem_bytes(problem_type, status=refused.status, title=refused.title, detail=detail)
         await _send(send, refused.status, PROBLEM_MEDIA_TYPE.encode(), body)
+        return refused.outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +198,11 @@ async def _next(receive: Receive) -> Message:
 def _check_budget(deadline_s: float) -> None:
     if time.monotonic() >= deadline_s:
         raise RankRefused(ProblemType.DEADLINE_EXCEEDED, "the caller no longer waits")
+
+
+def _text(headers: dict[bytes, bytes], name: str) -> str | None:
+    value = headers.get(name.encode())
+    return None if value is None else value.decode("latin-1")
 
 
 def _wanted(headers: dict[bytes, bytes]) -> str | None:

@@ -6,9 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from evershelf.registry.settings import RegistrySettings
+from evershelf.tracing.settings import TracingSettings
 
 
-class InferenceSettings(RegistrySettings):
+class InferenceSettings(RegistrySettings, TracingSettings):
     """Settings of one inference process. `inference_port` 0 picks a free port and logs it as `inference_listening`."""
 
     inference_host: str = "127.0.0.1"

@@ -49,5 +49,6 @@ async def get_popular(http: Request, category: CategoryPath | None = None, k: Wa
 
 async def _answered(http: Request, request: RecommendationRequest) -> Response:
     parts = parts_of(http)
-    body = await answered(parts, request, http.headers, began_s=parts.outside.clock.monotonic_s())
-    return Response(body, media_type="application/json")
+    answer = await answered(parts, request, http.headers, began_s=parts.outside.clock.monotonic_s())
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, headers=headers, media_type="application/json")
