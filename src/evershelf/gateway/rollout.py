@@ -13,6 +13,7 @@ from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.model_desk import ModelDesk, RegistryUnavailable
 from evershelf.gateway.outside import Outside
+from evershelf.gateway.reign import Reign
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shelf import Shelf
 from evershelf.gateway.telemetry import Telemetry
@@ -91,6 +92,7 @@ class Rollout:
         self.evidence = Evidence()
         self.absent = 0
         self.last_end: str | None = None
+        self._reign = Reign(models, outside.clock)
 
     async def start(self) -> None:
         """Begins to follow, and returns at once."""
@@ -117,6 +119,8 @@ class Rollout:
     def saw(self, reply: ModelReply, shelf: Shelf, model: str | None, asking: Asking) -> None:
         """Counts an answer for the model that gave it; copies the question to the challenger now and then."""
         trial = self.trial
+        if model is None:
+            self._reign.saw(_kind_of(reply, shelf), reply)
         if trial is None:
             return
         self._count(reply, shelf, challenger=model is not None)
@@ -136,6 +140,7 @@ class Rollout:
         else:
             self.champion = champion.version if champion else None
             self._adopt(champion, challenger)
+            await self._watch(champion)
         trial = self.trial
         if trial is None:
             await self._finish()
@@ -158,6 +163,19 @@ class Rollout:
                 await self._finish()
         else:
             self.share = trial.stages[self.stage].share if self.stage is not None else 0.0
+
+    async def _watch(self, champion: AliasPointer | None) -> None:
+        """A champion that breaks a guardrail in its first minutes is rolled back."""
+        try:
+            verdict = await self._reign.look(champion)
+        except (RegistryUnavailable, ArtifactRefused) as error:
+            log.debug("champion_not_looked", error=str(error))
+            return
+        if verdict is not None and champion is not None:
+            guardrail, self.last_end = verdict
+            self._telemetry.rollout.withdrawn(guardrail)
+            log.warning("champion_unfit", version=champion.version, reason=self.last_end)
+            await self._audit("model.roll_back", champion.version)
 
     def _adopt(self, champion: AliasPointer | None, challenger: AliasPointer | None) -> None:
         running = (
@@ -208,7 +226,7 @@ class Rollout:
         except AliasConflict:
             return  # another gateway or an operator was quicker, which the next look will see; or the lock was taken
         self._end = None
-        await self._audit(action, version)
+        await self._audit(f"canary.{action}", version)
 
     async def _audit(self, action: str, version: str) -> None:
         pool, detail = self._database.pool, self.last_end
@@ -216,7 +234,7 @@ class Rollout:
             return
         figures: dict[str, JsonValue] = {"reason": detail, "calls": self.evidence.challenger.calls}
         try:
-            await record_deed(pool, actor=MOVED_BY, action=f"canary.{action}", subject=version, detail=figures)
+            await record_deed(pool, actor=MOVED_BY, action=action, subject=version, detail=figures)
         except StorageError as error:
             log.warning("rollout_not_audited", error=str(error))
 
@@ -252,14 +270,12 @@ class Rollout:
 
     def _count(self, reply: ModelReply, shelf: Shelf, *, challenger: bool) -> bool:
         """Whether the reply counted for the arm it was meant for."""
-        kind, trial = KINDS.get(reply.outcome), self.trial
+        kind, trial = _kind_of(reply, shelf), self.trial
         if kind is None or trial is None:
             return False
         if challenger and reply.model_version not in {None, trial.pointer.version}:
             self.absent += 1
             return False
-        if kind is CallKind.ANSWERED and not _offers(reply, shelf):
-            kind = CallKind.EMPTY
         arm = CHALLENGER if challenger else CHAMPION
         self._put(arm, seen(self._arm(arm), kind, reply.elapsed_ms))
         self._telemetry.rollout.called(arm, kind)
@@ -289,6 +305,12 @@ class Rollout:
 
 def _aliases(registry: Registry) -> tuple[AliasPointer | None, AliasPointer | None]:
     return registry.read_alias("models", CHAMPION), registry.read_alias("models", CHALLENGER)
+
+
+def _kind_of(reply: ModelReply, shelf: Shelf) -> CallKind | None:
+    """How the reply counts; None where it says nothing about the model."""
+    kind = KINDS.get(reply.outcome)
+    return CallKind.EMPTY if kind is CallKind.ANSWERED and not _offers(reply, shelf) else kind
 
 
 def _offers(reply: ModelReply, shelf: Shelf) -> bool:

@@ -22,6 +22,8 @@ OVERLAP_MIN = 0.25
 # Answers of each arm before their click-through is compared.
 CLICK_ANSWERS_MIN = 1_000
 WILSON_Z = 1.96
+# What is usual is told by about so many calls.
+RECENT_CALLS_MAX = 4_000
 
 
 class Guardrail(StrEnum):
@@ -138,6 +140,25 @@ def broken(evidence: Evidence) -> tuple[Guardrail, str] | None:
         if value > limit:
             return guardrail, f"{value:.3f}, at most {limit:.3f} is allowed"
     return _clicks(champion, challenger)
+
+
+def unfit(former: Arm, champion: Arm) -> tuple[Guardrail, str] | None:
+    """The guardrail that a new champion breaks beside the one before it, with the figures.
+
+    Where too little was seen of that one, only what needs no comparison is judged.
+    """
+    verdict = broken(Evidence(champion=former, challenger=champion))
+    if verdict is not None and former.calls < ANSWERS_MIN and verdict[0] is not Guardrail.INVALID:
+        return None
+    return verdict
+
+
+def recent(arm: Arm) -> Arm:
+    """The arm, halved once it has grown to RECENT_CALLS_MAX: old calls fade."""
+    if arm.calls < RECENT_CALLS_MAX:
+        return arm
+    halves = {name: getattr(arm, name) // 2 for name in ("calls", "invalid", "empty", "time_outs", "answered")}
+    return replace(arm, **halves, latency_ms=arm.latency_ms / 2)
 
 
 def _clicks(champion: Arm, challenger: Arm) -> tuple[Guardrail, str] | None:
