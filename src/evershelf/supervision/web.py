@@ -14,7 +14,7 @@ NODE_VERSION_MIN = (20, 9)
 NODE_PROBE_TIMEOUT_S = 10.0
 WEB_PORT_DEFAULT = 3000
 # Where `make web` puts what runs without anything else; an installed package has no such folder beside it.
-BUILD_IN_TREE = Path(__file__).resolve().parents[3] / "web" / ".next" / "standalone"
+BUILD_IN_TREE = Path(__file__).resolve().parents[3] / "web" / ".built" / "current"
 
 
 class NoWebError(Exception):
@@ -32,8 +32,8 @@ def find_node() -> Path:
 
 
 def find_build(settings: WebSettings) -> Path:
-    """The program of the built web part. Raises NoWebError where nothing was built."""
-    program = (settings.web_build_dir or BUILD_IN_TREE) / "server.js"
+    """The program of the built web part, where it really lies: a later build must not move it. Raises NoWebError."""
+    program = (settings.web_build_dir or BUILD_IN_TREE).resolve() / "server.js"
     if not program.is_file():
         raise NoWebError("the web part is not built: run `make web`, or set EVERSHELF_WEB_BUILD_DIR")
     return program

@@ -11,7 +11,8 @@ export function isOwnOrigin(request: NextRequest): boolean {
   const site = request.headers.get("sec-fetch-site");
   if (site) return site === "same-origin" || site === "none";
   const origin = request.headers.get("origin");
-  return origin !== null && new URL(origin).host === request.headers.get("host");
+  // A page without an origin of its own (a sandbox, a file) says `null`, which is none of ours.
+  return origin !== null && URL.canParse(origin) && new URL(origin).host === request.headers.get("host");
 }
 
 /** The body as text, or null where it is larger than allowed. */

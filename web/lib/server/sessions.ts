@@ -3,12 +3,15 @@
 import "server-only";
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { BoundedMap } from "./bounded-map";
 import { readSettings } from "./settings";
 
 export const SESSION_COOKIE = "evershelf_console";
 export const SESSION_S = 12 * 3_600;
 const FAILURES_MAX = 10;
 const FAILURE_WINDOW_MS = 60_000;
+const ADDRESSES_MAX = 10_000;
+const ADDRESS_LENGTH_MAX = 64;
 
 /** A new cookie value. It is void once the password or the secret changes. */
 export function newSession(nowMs: number): string {
@@ -32,18 +35,26 @@ export function isConsoleOpen(): boolean {
   return password.length >= 12 && sessionSecret.length >= 32 && adminKey.length > 0;
 }
 
-/** Counts failed logins of this process; after ten within a minute the door stays shut until the minute is over. */
+/** Counts failed logins of each address; after ten within a minute the door stays shut to it until the minute is over. */
 export class LoginGuard {
-  #failures: number[] = [];
+  readonly #failures = new BoundedMap<readonly number[]>(ADDRESSES_MAX);
 
-  isShut(nowMs: number): boolean {
-    this.#failures = this.#failures.filter((at) => nowMs - at < FAILURE_WINDOW_MS);
-    return this.#failures.length >= FAILURES_MAX;
+  isShut(address: string, nowMs: number): boolean {
+    return this.#recent(address, nowMs).length >= FAILURES_MAX;
   }
 
-  noteFailure(nowMs: number): void {
-    this.#failures.push(nowMs);
+  noteFailure(address: string, nowMs: number): void {
+    this.#failures.set(address, [...this.#recent(address, nowMs), nowMs].slice(-FAILURES_MAX));
   }
+
+  #recent(address: string, nowMs: number): readonly number[] {
+    return (this.#failures.get(address) ?? []).filter((at) => nowMs - at < FAILURE_WINDOW_MS);
+  }
+}
+
+/** Who knocks: what the nearest proxy saw, which it puts last; without a proxy, Next puts the connection's own address there. */
+export function addressOf(headers: Headers): string {
+  return headers.get("x-forwarded-for")?.split(",").at(-1)?.trim().slice(0, ADDRESS_LENGTH_MAX) ?? "";
 }
 
 function signature(until: string): string {

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { isConsoleOpen, isPassword, isValidSession, LoginGuard, newSession, SESSION_S } from "@/lib/server/sessions";
+import { addressOf, isConsoleOpen, isPassword, isValidSession, LoginGuard, newSession, SESSION_S } from "@/lib/server/sessions";
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -35,9 +35,15 @@ test("nothing opens by default", () => {
   expect(isValidSession(newSession(NOW_MS), NOW_MS)).toBe(false);
 });
 
-test("ten wrong passwords shut the door for a minute", () => {
+test("ten wrong passwords shut the door for a minute, to their address alone", () => {
   const guard = new LoginGuard();
-  for (let attempt = 0; attempt < 10; attempt += 1) guard.noteFailure(NOW_MS);
-  expect(guard.isShut(NOW_MS)).toBe(true);
-  expect(guard.isShut(NOW_MS + 60_000)).toBe(false);
+  for (let attempt = 0; attempt < 10; attempt += 1) guard.noteFailure("192.0.2.1", NOW_MS);
+  expect(guard.isShut("192.0.2.1", NOW_MS)).toBe(true);
+  expect(guard.isShut("192.0.2.2", NOW_MS)).toBe(false);
+  expect(guard.isShut("192.0.2.1", NOW_MS + 60_000)).toBe(false);
+});
+
+test("an address is what the nearest proxy saw, not what a caller says of itself", () => {
+  expect(addressOf(new Headers({ "x-forwarded-for": "10.9.8.7, 192.0.2.1" }))).toBe("192.0.2.1");
+  expect(addressOf(new Headers())).toBe("");
 });

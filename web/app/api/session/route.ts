@@ -2,7 +2,7 @@
 
 import { NextResponse, type NextRequest } from "next/server";
 import { backTo, formFields, refused } from "@/lib/server/door";
-import { isPassword, LoginGuard, newSession, SESSION_COOKIE, SESSION_S } from "@/lib/server/sessions";
+import { addressOf, isPassword, LoginGuard, newSession, SESSION_COOKIE, SESSION_S } from "@/lib/server/sessions";
 
 const guard = new LoginGuard();
 
@@ -16,9 +16,10 @@ export async function POST(request: NextRequest): Promise<NextResponse> {
   }
   const next = fields.get("next");
   const again = (why: string) => backTo(`/console/login?${new URLSearchParams({ why, ...(next ? { next } : {}) })}`);
-  if (guard.isShut(Date.now())) return again("shut");
+  const address = addressOf(request.headers);
+  if (guard.isShut(address, Date.now())) return again("shut");
   if (!isPassword(fields.get("password") ?? "")) {
-    guard.noteFailure(Date.now());
+    guard.noteFailure(address, Date.now());
     return again("wrong");
   }
   const response = backTo(next?.startsWith("/console") ? next : "/console");
