@@ -19,7 +19,18 @@ FORBIDDEN = re.compile(
     r"s|/opt/(?:pypi|wheels)"
 )
 TEXT_SUFFIXES = {".py", ".sql", ".toml", ".txt", ".md", ".json", ".yaml", ".yml", ".sh", ".ts", ".tsx", ".mjs", ""}
-NOT_OURS = {".git", ".venv", ".evershelf", ".hypothesis", "node_modules", ".next", ".built", "__pycache__", "build", "dist"}
+NOT_OURS = {
+    ".git",
+    ".venv",
+    ".evershelf",
+    ".hypothesis",
+    "node_modules",
+    ".next",
+    ".built",
+    "__pycache__",
+    "build",
+    "dist",
+}
 
 
 def python_files() -> list[Path]:

@@ -7,8 +7,8 @@ export default defineConfig({
   outputDir: "test-results",
   workers: 1,
   // A loaded machine is slow, not wrong: patience costs nothing where all is well.
-  timeout: 90_000,
-  expect: { timeout: 20_000 },
+  timeout: 240_000,
+  expect: { timeout: 30_000 },
   reporter: "line",
   use: {
     baseURL: process.env.EVERSHELF_TEST_WEB_URL ?? "http://127.0.0.1:3000",

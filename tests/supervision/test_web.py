@@ -16,6 +16,15 @@ def test_without_a_build_it_says_how_to_make_one(tmp_path):
         find_build(WebSettings(web_build_dir=tmp_path))
 
 
+def test_a_later_build_leaves_the_running_one_where_it_lies(tmp_path):
+    # Promise: what is started is the build that the link names now, by its own path: moving the link moves nothing.
+    build, link = tmp_path / "first", tmp_path / "current"
+    build.mkdir()
+    (build / "server.js").touch()
+    link.symlink_to("first")
+    assert find_build(WebSettings(web_build_dir=link)) == build / "server.js"
+
+
 def test_a_port_is_kept_and_a_taken_one_is_left_alone(tmp_path):
     # Promise: the port of last time comes back; where another program has it, a free one is found and remembered.
     home = Installation(tmp_path)

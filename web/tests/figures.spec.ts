@@ -16,7 +16,6 @@ interface Figures extends Partial<Paint> {
 }
 
 test("figures of every page", async ({ browser }) => {
-  test.setTimeout(100_000);
   const figures: Record<string, Figures> = {};
   const shop = await (await browser.newContext()).newPage();
   for (const path of SHOP_PAGES) figures[path] = { ...(await look(shop, path)), ...(await measurePaint(browser, path)) };

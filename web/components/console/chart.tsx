@@ -8,14 +8,19 @@ import "uplot/dist/uPlot.min.css";
 import { ChartLine, Table2 } from "lucide-react";
 import { Button } from "@/components/ui/button";
 import { Panel } from "@/components/ui/panel";
-import { firstStep, latest, stacked, total, type Series } from "@/lib/console/plot";
+import { firstStep, latest, lonePlaces, stacked, total, type Series } from "@/lib/console/plot";
 import type { Schema } from "@/lib/console/api";
 import { formatClock, formatInstant } from "@/lib/times";
 import { DataTable, type Column } from "./data-table";
 import { THEME_CHANGED } from "./theme-choice";
 
 const HEIGHT_PX = 190;
-const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000];
+const READOUT_PX = 16;
+/** How far apart an axis may put its lines. */
+const STEPS = {
+  count: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000],
+  span: [1, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800],
+} as const;
 const TABLE_ROWS_MAX = 60;
 
 type Timeline = Schema<"Timeline">;
@@ -30,8 +35,8 @@ interface ChartProps {
   /** What the legend tells of each series: its sum over the range, or its newest value. */
   readonly tells?: "total" | "latest";
   readonly maximum?: number;
-  /** Values are counts: the axis has no parts of one. */
-  readonly isWhole?: boolean;
+  /** Values are counts, of which there are no parts, or seconds, which are read as minutes and hours. */
+  readonly unit?: keyof typeof STEPS;
 }
 
 type DrawnProps = Omit<ChartProps, "timeline"> & { readonly times: readonly number[] };
@@ -60,7 +65,7 @@ export function Chart({ timeline, series: whole, ...rest }: ChartProps) {
           <li key={each.name} className="flex items-center gap-1.5">
             <span aria-hidden="true" className="h-2 w-3 rounded-sm" style={{ background: each.colour }} />
             <span className="text-muted">{each.name}</span>
-            <span className="font-medium tabular-nums">{format(tells === "total" ? total(each) : latest(each))}</span>
+            <span className="font-medium tabular-nums">{each.told ?? format(tells === "total" ? total(each) : latest(each))}</span>
           </li>
         ))}
       </ul>
@@ -82,13 +87,13 @@ function ChartTable({ title, times, series, format }: DrawnProps) {
     })),
   ];
   return (
-    <div className="-mx-4 max-h-72 overflow-y-auto px-4">
+    <div className="-mx-4 overflow-y-auto px-4" style={{ height: HEIGHT_PX + READOUT_PX }}>
       <DataTable label={`${title}, as a table`} columns={columns} rows={rows} keyOf={(row) => String(row.time)} />
     </div>
   );
 }
 
-function Plot({ title, times, series, format, isStacked, isWhole, maximum }: DrawnProps & { isStacked: boolean }) {
+function Plot({ title, times, series, format, isStacked, unit, maximum }: DrawnProps & { isStacked: boolean }) {
   const frame = useRef<HTMLDivElement>(null);
   const readout = useId();
   const [theme, setTheme] = useState(0);
@@ -116,7 +121,7 @@ function Plot({ title, times, series, format, isStacked, isWhole, maximum }: Dra
   useEffect(() => {
     const holder = frame.current;
     if (!holder) return;
-    const made = new uPlot(options(holder, series, { isStacked, format, maximum, isWhole, onHover: setHovered }), data.current, holder);
+    const made = new uPlot(options(holder, series, { isStacked, format, maximum, unit, onHover: setHovered }), data.current, holder);
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize({ width: holder.clientWidth, height: HEIGHT_PX }));
     observer.observe(holder);
@@ -148,7 +153,7 @@ interface Look {
   readonly isStacked: boolean;
   readonly format: (value: number | null) => string;
   readonly maximum: number | undefined;
-  readonly isWhole: boolean | undefined;
+  readonly unit: keyof typeof STEPS | undefined;
   readonly onHover: (place: number | null) => void;
 }
 
@@ -167,13 +172,13 @@ function options(holder: HTMLElement, series: readonly Series[], look: Look): uP
     scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(look.maximum ?? 0, (high || 1) * 1.08)] } },
     axes: [
       { ...axis, grid: { show: false }, size: 26, space: 70, values: (_plot, ticks) => ticks.map((tick) => formatClock(tick * 1_000).slice(0, 5)) },
-      { ...axis, size: 58, space: 34, ...(look.isWhole ? { incrs: WHOLE_STEPS } : {}), values: (_plot, ticks) => ticks.map((tick) => look.format(tick)) },
+      { ...axis, size: 58, space: 34, ...(look.unit ? { incrs: [...STEPS[look.unit]] } : {}), values: (_plot, ticks) => ticks.map((tick) => look.format(tick)) },
     ],
     series: [
       {},
       ...drawn.map((each): uPlot.Series => {
         const colour = resolved(holder, each.colour);
-        return { label: each.name, stroke: colour, width: look.isStacked ? 1 : 1.5, ...(look.isStacked ? { fill: colour } : {}), ...(each.isDashed ? { dash: [5, 4] } : {}), points: { show: false }, spanGaps: false };
+        return { label: each.name, stroke: colour, width: look.isStacked ? 1 : 1.5, ...(look.isStacked ? { fill: colour } : {}), ...(each.isDashed ? { dash: [5, 4] } : {}), points: look.isStacked ? { show: false } : { show: false, size: 5, width: 0, fill: colour, filter: (plot, place) => lonePlaces((plot.data[place] ?? []) as (number | null)[]) }, spanGaps: false };
       }),
     ],
     hooks: { setCursor: [(plot) => look.onHover(plot.cursor.idx ?? null)] },

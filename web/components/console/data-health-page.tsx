@@ -1,6 +1,7 @@
 "use client";
 
 import { Empty, Figure, Panel } from "@/components/ui/panel";
+import { classNames } from "@/lib/class-names";
 import type { Schema } from "@/lib/console/api";
 import { formatCount, formatShare, inPlainWords } from "@/lib/console/figures";
 import { useAdmin } from "@/lib/console/queries";
@@ -39,7 +40,7 @@ function Health({ data }: { data: Schema<"DataHealth"> }) {
       {data.shipping_error && data.shipping_failures_in_a_row > 0 && <p className="rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">Shipping to PostgreSQL failed {data.shipping_failures_in_a_row} times in a row: {data.shipping_error}. Events wait on disk.</p>}
       <div className="grid gap-3 xl:grid-cols-2">
         {types.length > 0 ? (
-          <Chart title="Events by type" isStacked timeline={timeline} tells="latest" series={types.map(([type, values], place) => ({ name: inPlainWords(type), values: perSecond(values), colour: colourOf(place) }))} format={rate} />
+          <Chart title="Events by type" note="a second" isStacked timeline={timeline} series={types.map(([type, values], place) => ({ name: inPlainWords(type), values: perSecond(values), colour: colourOf(place), told: formatCount(values.reduce((sum, value) => sum + value, 0)) }))} format={rate} />
         ) : (
           <Panel title="Events by type">
             <Empty command="evershelf demo traffic">No events arrived in this range.</Empty>
@@ -48,8 +49,8 @@ function Health({ data }: { data: Schema<"DataHealth"> }) {
         <Panel title="Lateness" note="from happening to being reported">
           <LatenessBars lateness={data.lateness} />
         </Panel>
-        <Chart title="Spool depth" isWhole note="events on disk that PostgreSQL does not have yet" timeline={timeline} series={[{ name: "pending", values: data.spool_pending, colour: "var(--source-related)" }]} format={count} />
-        <Chart title="Snapshot age" timeline={timeline} series={[{ name: "age", values: data.snapshot_age_s, colour: "var(--source-popular-in-category)" }]} format={(value) => (value === null ? "–" : formatSpan(value))} />
+        <Chart title="Spool depth" unit="count" note="events PostgreSQL does not have yet" timeline={timeline} series={[{ name: "pending", values: data.spool_pending, colour: "var(--source-related)" }]} format={count} />
+        <Chart title="Snapshot age" unit="span" timeline={timeline} series={[{ name: "age", values: data.snapshot_age_s, colour: "var(--source-popular-in-category)" }]} format={(value) => (value === null ? "–" : formatSpan(value))} />
         <Panel title="Rejected" note="told to the sender, with what to mend">
           {rejects.length === 0 ? (
             <Empty>Nothing was rejected in this range.</Empty>
@@ -94,7 +95,8 @@ function LatenessBars({ lateness }: { lateness: Schema<"Lateness"> }) {
       <tbody>
         {lateness.counts.map((count, place) => {
           const bound = lateness.bounds_s[place];
-          const label = bound === undefined ? `over ${formatSpan(lateness.bounds_s.at(-1) ?? 0)}` : `within ${formatSpan(bound)}`;
+          const before = lateness.bounds_s[place - 1];
+          const label = bound === undefined ? `over ${formatSpan(before ?? 0)}` : before === undefined ? `within ${formatSpan(bound)}` : `${formatSpan(before)} to ${formatSpan(bound)}`;
           return (
             <tr key={label}>
               <th scope="row" className="w-28 py-0.5 pr-3 text-left text-xs font-normal whitespace-nowrap text-muted">
@@ -103,7 +105,7 @@ function LatenessBars({ lateness }: { lateness: Schema<"Lateness"> }) {
               <td className="py-0.5">
                 <span className="flex items-center gap-2">
                   <span aria-hidden="true" className="h-3 rounded-sm bg-[var(--source-related)]" style={{ width: `${(count / most) * 70}%`, minWidth: count > 0 ? 2 : 0 }} />
-                  <span className="text-xs tabular-nums">{formatCount(count)}</span>
+                  <span className={classNames("text-xs tabular-nums", count === 0 && "text-muted")}>{formatCount(count)}</span>
                 </span>
               </td>
             </tr>

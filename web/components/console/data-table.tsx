@@ -15,6 +15,8 @@ export interface Column<Row> {
   readonly by?: (row: Row) => string | number | null;
   readonly cell: (row: Row) => React.ReactNode;
   readonly isNumber?: boolean;
+  /** Takes what the others leave, and cuts its text short where that is too little. */
+  readonly isWide?: boolean;
   readonly className?: string;
 }
 
@@ -65,9 +67,9 @@ export function DataTable<Row extends RowData>({ label, columns, rows, keyOf, on
           {table.getRowModel().rows.map((row) => (
             <tr key={row.id} className={classNames("border-b last:border-0 hover:bg-sunken/60", isOpen?.(row.original) && "bg-accent-soft/60")}>
               {columns.map((column, place) => (
-                <td key={column.id} className={classNames("h-8 px-2 first:pl-4 last:pr-4", column.isNumber && "text-right whitespace-nowrap tabular-nums", column.className)}>
+                <td key={column.id} className={classNames("h-8 px-2 py-1.5 first:pl-4 last:pr-4", column.isNumber && "text-right whitespace-nowrap tabular-nums", column.isWide && "w-full max-w-40", column.className)}>
                   {place === 0 && onOpen ? (
-                    <button type="button" aria-pressed={isOpen?.(row.original)} onClick={() => onOpen(row.original)} className="min-h-6 text-left text-accent hover:underline">
+                    <button type="button" aria-pressed={isOpen?.(row.original)} onClick={() => onOpen(row.original)} className="min-h-6 max-w-full text-left text-accent hover:underline">
                       {column.cell(row.original)}
                     </button>
                   ) : (

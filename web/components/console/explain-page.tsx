@@ -64,7 +64,7 @@ function Search({ view }: { view: View }) {
   };
   return (
     <form onSubmit={submit} role="search" aria-label="Answers" className="flex flex-wrap items-end gap-2">
-      <TextField label="Recommendation id" name="id" defaultValue={view.get("id")} className="w-80 max-w-full font-mono" />
+      <TextField label="Recommendation id" name="id" defaultValue={view.get("id")} className="w-80 max-w-full" />
       <TextField label="User" name="user" defaultValue={view.get("user")} className="w-36" />
       <TextField label="Placement" name="placement" defaultValue={view.get("placement")} className="w-32" />
       <SelectField label="Source" name="source" defaultValue={view.get("source")} className="w-40">

@@ -35,7 +35,7 @@ export function ExplanationView({ recommendationId }: { recommendationId: string
                 label="Attempts"
                 columns={[
                   { id: "source", header: "Source", cell: (attempt) => <SourceMark source={attempt.source} /> },
-                  { id: "outcome", header: "Outcome", cell: (attempt) => reasonInWords(attempt.outcome) },
+                  { id: "outcome", header: "Outcome", isWide: true, cell: (attempt) => reasonInWords(attempt.outcome) },
                   { id: "items", header: "Items", cell: (attempt) => attempt.items, isNumber: true },
                   { id: "elapsed", header: "Took", cell: (attempt) => formatMs(attempt.elapsed_ms), isNumber: true },
                 ]}
@@ -122,8 +122,8 @@ export function HistoryPanel({ history, known }: { history: Explanation["history
           <DataTable
             label="History"
             columns={[
-              { id: "item", header: "Item", cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
-              { id: "type", header: "What", by: (each) => each.event_type, cell: (each) => inPlainWords(each.event_type) },
+              { id: "item", header: "Item", isWide: true, cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
+              { id: "type", header: "What", by: (each) => each.event_type, cell: (each) => inPlainWords(each.event_type), className: "whitespace-nowrap" },
               { id: "age", header: "Before", by: (each) => each.age_s, cell: (each) => formatSpan(each.age_s), isNumber: true },
             ]}
             rows={history.map((each, place) => ({ ...each, place }))}
@@ -142,7 +142,7 @@ function ShownPanel({ items }: { items: Explanation["items"] }) {
         label="The list as it was answered"
         columns={[
           { id: "rank", header: "#", by: (item) => item.rank, cell: (item) => item.rank, isNumber: true },
-          { id: "item", header: "Item", by: (item) => item.item?.title ?? item.item_id, cell: (item) => <ItemName itemId={item.item_id} title={item.item?.title} /> },
+          { id: "item", header: "Item", isWide: true, by: (item) => item.item?.title ?? item.item_id, cell: (item) => <ItemName itemId={item.item_id} title={item.item?.title} /> },
           { id: "score", header: "Score", by: (item) => item.score, cell: (item) => item.score.toFixed(3), isNumber: true },
           { id: "source", header: "Source", by: (item) => item.source, cell: (item) => <SourceMark source={item.source} /> },
           { id: "reason", header: "Reason", cell: (item) => reasonInWords(item.reason) },
@@ -166,7 +166,7 @@ function Candidates({ told }: { told: Explanation }) {
           <DataTable
             label="Candidates"
             columns={[
-              { id: "item", header: "Item", cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
+              { id: "item", header: "Item", isWide: true, cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
               { id: "score", header: "Score", by: (each) => each.score, cell: (each) => each.score.toFixed(3), isNumber: true },
               { id: "fate", header: "What became of it", by: (each) => each.rank ?? 999, cell: (each) => (each.rank ? `place ${each.rank}` : each.filtered ? <Badge tone="warn">{inPlainWords(each.filtered)}</Badge> : <span className="text-muted">the list was full</span>) },
             ]}
@@ -189,7 +189,7 @@ function Hidden({ told }: { told: Explanation }) {
           <DataTable
             label="Kept out"
             columns={[
-              { id: "item", header: "Item", cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
+              { id: "item", header: "Item", isWide: true, cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
               { id: "reason", header: "Why", by: (each) => each.reason, cell: (each) => <Badge>{inPlainWords(each.reason)}</Badge> },
             ]}
             rows={told.hidden}
@@ -210,7 +210,7 @@ function ReplayPanel({ replay }: { replay: Schema<"Replay"> }) {
       <DataTable
         label="Places then and now"
         columns={[
-          { id: "item", header: "Item", cell: (move) => <ItemName itemId={move.item_id} title={[...replay.now.items, ...replay.before.items].find((item) => item.item_id === move.item_id)?.item?.title} /> },
+          { id: "item", header: "Item", isWide: true, cell: (move) => <ItemName itemId={move.item_id} title={[...replay.now.items, ...replay.before.items].find((item) => item.item_id === move.item_id)?.item?.title} /> },
           { id: "before", header: "Then", by: (move) => move.before ?? 999, cell: (move) => move.before ?? "–", isNumber: true },
           { id: "now", header: "Now", by: (move) => move.now ?? 999, cell: (move) => move.now ?? "–", isNumber: true },
         ]}
@@ -224,7 +224,7 @@ function ReplayPanel({ replay }: { replay: Schema<"Replay"> }) {
 
 export function ItemName({ itemId, title }: { itemId: string; title?: string | null | undefined }) {
   return (
-    <span className="inline-flex max-w-80 min-w-0 items-baseline gap-2">
+    <span className="flex min-w-0 items-baseline gap-2">
       <span className="truncate">{title || itemId}</span>
       {title && <span className="shrink-0 font-mono text-[11px] text-muted">{itemId}</span>}
     </span>

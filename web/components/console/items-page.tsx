@@ -34,7 +34,7 @@ export function ItemsPage() {
                 <DataTable
                   label="Items"
                   columns={[
-                    { id: "item", header: "Item", cell: (row) => <ItemName itemId={row.item_id} title={row.item?.title} /> },
+                    { id: "item", header: "Item", isWide: true, cell: (row) => <ItemName itemId={row.item_id} title={row.item?.title} /> },
                     { id: "category", header: "Category", by: (row) => row.item?.categories?.[0] ?? "", cell: (row) => <span className="text-muted">{row.item?.categories?.join(", ")}</span> },
                     { id: "price", header: "Price", by: (row) => row.item?.price ?? null, cell: (row) => formatPrice(row.item?.price, row.item?.currency), isNumber: true },
                     { id: "rank", header: "Popularity", by: (row) => row.popularity_rank, cell: (row) => (row.popularity_rank ? `#${formatCount(row.popularity_rank)}` : "–"), isNumber: true },
@@ -135,9 +135,9 @@ function Neighbours({ title, neighbours, onOpen }: { title: string; neighbours: 
           <DataTable
             label={title}
             columns={[
-              { id: "item", header: "Item", cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
+              { id: "item", header: "Item", isWide: true, cell: (each) => <ItemName itemId={each.item_id} title={each.title} /> },
               { id: "score", header: "Score", by: (each) => each.score, cell: (each) => each.score.toFixed(3), isNumber: true },
-              { id: "eligible", header: "Now", cell: (each) => (each.eligible ? <span className="whitespace-nowrap text-muted">may be shown</span> : <Badge tone="warn">may not</Badge>) },
+              { id: "eligible", header: "Shown", by: (each) => Number(each.eligible), cell: (each) => (each.eligible ? <span className="text-muted">may be</span> : <Badge tone="warn">may not</Badge>), className: "whitespace-nowrap" },
             ]}
             rows={neighbours}
             keyOf={(each) => each.item_id}

@@ -92,10 +92,10 @@ function Versions({ page, version }: { page: Page; version: string }) {
       <DataTable
         label="Model versions"
         columns={[
-          { id: "version", header: "Version", by: (row) => row.version, cell: (row) => <span className="font-mono text-xs">{row.version}</span> },
+          { id: "version", header: "Version", by: (row) => row.version, cell: (row) => <span className="font-mono text-xs whitespace-nowrap">{row.version}</span> },
           { id: "aliases", header: "Aliases", cell: (row) => <span className="flex gap-1">{row.aliases.map((name) => <AliasChip key={name} name={name} />)}</span> },
           { id: "gate", header: "Gate", by: (row) => Number(row.gate_passed), cell: (row) => (row.gate_passed ? <Badge tone="good">passed</Badge> : <Badge tone="bad">failed</Badge>) },
-          { id: "algorithm", header: "Algorithm", by: (row) => row.algorithm, cell: (row) => row.algorithm },
+          { id: "algorithm", header: "Algorithm", by: (row) => row.algorithm, isWide: true, cell: (row) => <span className="block truncate">{row.algorithm}</span> },
           { id: "made", header: "Made", by: (row) => row.created_at, cell: (row) => <Moment at={row.created_at} /> },
           { id: "events", header: "Events", by: (row) => row.events, cell: (row) => formatCount(row.events), isNumber: true },
           { id: "items", header: "Items", by: (row) => row.items, cell: (row) => formatCount(row.items), isNumber: true },
@@ -112,7 +112,7 @@ function Versions({ page, version }: { page: Page; version: string }) {
 
 /** The figures that say most, as far as these versions have them. */
 function figureNames(page: Page): string[] {
-  const names = [...new Set(page.models.flatMap((row) => Object.keys(row.metrics)))].filter((name) => !name.includes("popularity"));
+  const names = [...new Set(page.models.flatMap((row) => Object.keys(row.metrics)))].filter((name) => !/popularity|champion|gain/.test(name));
   const wanted = names.filter((name) => /ndcg|recall/i.test(name));
   return (wanted.length > 0 ? wanted : names).slice(0, 2);
 }

@@ -6,6 +6,7 @@ import type { Schema } from "@/lib/console/api";
 import { formatCount, formatMs, formatShare } from "@/lib/console/figures";
 import { useAdmin } from "@/lib/console/queries";
 import { useView } from "@/lib/console/view";
+import { lastedOver } from "@/lib/console/plot";
 import { reasonInWords, SOURCES, SOURCE_COLOURS, SOURCE_NAMES } from "@/lib/sources";
 import { Chart } from "./chart";
 import { DataTable } from "./data-table";
@@ -55,29 +56,29 @@ function Answered({ data }: { data: Schema<"Overview"> }) {
           title="Answers by source"
           note={`per ${timeline.step_s} s`}
           isStacked
-          isWhole
+          unit="count"
           timeline={timeline}
           series={SOURCES.filter((source) => data.by_source[source]).map((source) => ({ name: SOURCE_NAMES[source], values: data.by_source[source] ?? [], colour: SOURCE_COLOURS[source] }))}
           format={rate}
         />
         <Chart
           title="Latency against the deadline"
-          note="from the request read to the answer composed"
+          note="until the answer is composed"
           timeline={timeline}
           series={[
             { name: "p50", values: data.latency.p50_ms, colour: "var(--source-model)" },
             { name: "p95", values: data.latency.p95_ms, colour: "var(--source-related)" },
             { name: "p99", values: data.latency.p99_ms, colour: "var(--source-popular-in-category)" },
-            { name: "deadline", values: data.deadline_ms, colour: "var(--bad)", isDashed: true },
+            { name: "deadline", values: lastedOver(data.deadline_ms), colour: "var(--bad)", isDashed: true },
           ]}
           format={formatMs}
         />
         <Chart
           title="Degraded answers"
-          note="a dependency failed or was left out for trouble"
+          note="a dependency failed or was spared"
           timeline={timeline}
           isStacked
-          isWhole
+          unit="count"
           series={[
             { name: "as usual", values: data.answers.map((count, place) => count - (data.degraded[place] ?? 0)), colour: "var(--source-model)" },
             { name: "degraded", values: data.degraded, colour: "var(--warn)" },
@@ -89,7 +90,7 @@ function Answered({ data }: { data: Schema<"Overview"> }) {
             label="Answers by reason"
             columns={[
               { id: "reason", header: "Reason", by: ([reason]) => reason, cell: ([reason]) => <code className="font-mono text-xs">{reason}</code> },
-              { id: "words", header: "In words", cell: ([reason]) => <span className="text-muted">{reasonInWords(reason)}</span> },
+              { id: "words", header: "In words", isWide: true, cell: ([reason]) => <span className="text-muted">{reasonInWords(reason)}</span> },
               { id: "answers", header: "Answers", by: ([, count]) => count, cell: ([, count]) => formatCount(count), isNumber: true },
               { id: "share", header: "Share", by: ([, count]) => count, cell: ([, count]) => formatShare(count / totals.answers), isNumber: true },
             ]}

@@ -35,7 +35,7 @@ export function ResiliencePage() {
           <div className="grid gap-3 xl:grid-cols-2">
             <Ladder rungs={data.ladder} />
             <Budgets data={data} />
-            <Chart title="Model branches at a time" isWhole timeline={data.timeline} series={[{ name: "most in flight", values: data.in_flight, colour: "var(--source-related)" }]} format={(value) => formatCount(value === null ? null : Math.round(value))} />
+            <Chart title="Model branches at a time" unit="count" timeline={data.timeline} series={[{ name: "most in flight", values: data.in_flight, colour: "var(--source-related)" }]} format={(value) => formatCount(value === null ? null : Math.round(value))} />
             <Chart title="Event loop lag" note="the longest of each step" timeline={data.timeline} series={[{ name: "lag", values: data.loop_lag_ms, colour: "var(--source-popular)" }]} format={formatMs} />
           </div>
           <Loaded query={dependencies}>{(told) => <Dependencies dependencies={told.dependencies} />}</Loaded>
@@ -58,15 +58,14 @@ function Ladder({ rungs }: { rungs: readonly Schema<"Rung">[] }) {
             by: (rung) => rung.share ?? 0,
             cell: (rung) => (
               <span className="flex items-center gap-2">
-                <span aria-hidden="true" className="h-2 w-24 shrink-0 overflow-hidden rounded bg-sunken">
+                <span aria-hidden="true" className="h-2 w-20 shrink-0 overflow-hidden rounded bg-sunken">
                   <span className="block h-full rounded" style={{ width: `${(rung.share ?? 0) * 100}%`, background: sourceColour(rung.source) }} />
                 </span>
                 <span className="tabular-nums">{formatShare(rung.share)}</span>
               </span>
             ),
           },
-          { id: "items", header: "Items given", by: (rung) => rung.items, cell: (rung) => formatCount(rung.items), isNumber: true },
-          { id: "served", header: "Last served", cell: (rung) => (rung.last_served_s === null ? <span className="text-muted">not since the start</span> : <Moment at={rung.last_served_s} />) },
+          { id: "served", header: "Last served", cell: (rung) => (rung.last_served_s === null ? <span className="whitespace-nowrap text-muted">not yet</span> : <Moment at={rung.last_served_s} />) },
           { id: "proven", header: "Proven", cell: (rung) => (rung.proven_within_hour ? <Badge tone="good">within the hour</Badge> : <Badge tone="warn">not lately</Badge>) },
         ]}
         rows={rungs}
@@ -136,7 +135,7 @@ function Dependencies({ dependencies }: { dependencies: readonly Schema<"Depende
           { id: "name", header: "Dependency", cell: (each) => each.name },
           { id: "state", header: "State", cell: (each) => <Badge tone={each.state === "up" ? "good" : each.state === "down" ? "bad" : "neutral"}>{each.state}</Badge> },
           { id: "since", header: "Since", cell: (each) => <Moment at={each.since} /> },
-          { id: "detail", header: "What it means", cell: (each) => <span className="text-muted">{each.detail}</span> },
+          { id: "detail", header: "What it means", isWide: true, cell: (each) => <span className="text-muted">{each.detail}</span> },
         ]}
         rows={dependencies}
         keyOf={(each) => each.name}

@@ -26,7 +26,7 @@ export function SettingsPage() {
                   label="Settings of the gateway"
                   columns={[
                     { id: "variable", header: "Setting", by: (row) => row.variable, cell: (row) => <code className="font-mono text-xs">{row.variable}</code> },
-                    { id: "value", header: "Value", by: (row) => row.value, cell: (row) => <span className="font-mono text-xs break-all">{row.value}</span> },
+                    { id: "value", header: "Value", by: (row) => row.value, cell: (row) => <span className="font-mono text-xs break-all">{row.value || <span className="text-muted">(empty)</span>}</span> },
                     { id: "origin", header: "From", by: (row) => row.origin, cell: (row) => <Badge tone={row.origin === "default" ? "neutral" : "accent"}>{row.origin}</Badge> },
                   ]}
                   rows={rows}

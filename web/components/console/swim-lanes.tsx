@@ -14,7 +14,7 @@ import { DataTable } from "./data-table";
 type Lane = Schema<"Lane">;
 type Mark = Schema<"Mark">;
 
-const LANE_PX = 30;
+const LANE_PX = 36;
 const AXIS_PX = 22;
 const MARKS_PX = 14;
 const WIDTH = 1_000;
@@ -64,7 +64,7 @@ function Picture({ lanes, marks, fromS, untilS }: { lanes: readonly Lane[]; mark
   const x = (atS: number) => (Math.min(1, Math.max(0, (atS - fromS) / (untilS - fromS))) * WIDTH);
   const ticks = Array.from({ length: TICKS }, (_, place) => fromS + ((untilS - fromS) * (place + 0.5)) / TICKS);
   return (
-    <div className="grid grid-cols-[7.5rem_1fr]">
+    <div className="grid grid-cols-[11rem_1fr]">
       <ul style={{ paddingTop: MARKS_PX }} className="text-xs">
         {lanes.map((lane) => (
           <li key={lane.name} style={{ height: LANE_PX }} className="flex flex-col justify-center pr-2 leading-tight">
@@ -77,12 +77,12 @@ function Picture({ lanes, marks, fromS, untilS }: { lanes: readonly Lane[]; mark
         <svg viewBox={`0 0 ${WIDTH} ${height}`} preserveAspectRatio="none" style={{ height }} className="block w-full" role="img" aria-label={lanes.map((lane) => `${inPlainWords(lane.name)} is ${inPlainWords(lane.state)}`).join(", ")}>
           {lanes.map((lane, row) => (
             <g key={lane.name}>
-              <rect x={0} y={MARKS_PX + row * LANE_PX + 5} width={WIDTH} height={LANE_PX - 10} fill="var(--sunken)" rx={3} />
+              <rect x={0} y={MARKS_PX + row * LANE_PX + 8} width={WIDTH} height={LANE_PX - 16} fill="var(--sunken)" rx={3} />
               {lane.stretches.map((stretch) => {
                 const begin = x(stretch.since_s);
                 const width = Math.max(1.5, x(stretch.until_s ?? untilS) - begin);
                 return (
-                  <rect key={stretch.since_s} x={begin} y={MARKS_PX + row * LANE_PX + 5} width={width} height={LANE_PX - 10} fill={STATE_COLOURS[stretch.state] ?? "var(--line-strong)"} opacity={isCalm(stretch.state) ? 0.35 : 0.9}>
+                  <rect key={stretch.since_s} x={begin} y={MARKS_PX + row * LANE_PX + 8} width={width} height={LANE_PX - 16} fill={STATE_COLOURS[stretch.state] ?? "var(--line-strong)"} opacity={isCalm(stretch.state) ? 0.35 : 0.9}>
                     <title>{`${inPlainWords(lane.name)}: ${inPlainWords(stretch.state)} from ${formatClock(stretch.since_s * 1_000)} for ${formatSpan((stretch.until_s ?? untilS) - stretch.since_s)}`}</title>
                   </rect>
                 );

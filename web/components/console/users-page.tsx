@@ -100,5 +100,7 @@ function UserView({ userId }: { userId: string }) {
 }
 
 function inText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return JSON.stringify(value);
+  return Object.entries(value).map(([name, part]) => `${name} ${inText(part)}`).join(", ");
 }

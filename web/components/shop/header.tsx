@@ -39,7 +39,7 @@ export async function Header() {
             <span className="sr-only">Search</span>
           </button>
         </form>
-        <div className="ml-auto flex items-center gap-1">
+        <div className="-mr-3 ml-auto flex items-center gap-1">
           <ExplainSwitch explains={explains} />
           <ShopperSwitch visitor={visitor} />
           <Link href="/cart" prefetch={false} className={buttonClasses({ kind: "quiet" })} data-testid="cart-link">

@@ -19,7 +19,7 @@ export function Panel({
     <section className={classNames("min-w-0 rounded-lg border bg-surface", className)}>
       <div className="flex min-h-10 items-center gap-x-3 px-4 pt-2.5">
         <h2 className="min-w-0 text-sm font-semibold">{title}</h2>
-        {note && <p className="min-w-0 flex-1 basis-0 truncate text-xs text-muted">{note}</p>}
+        {note && <p className="min-w-0 flex-1 basis-0 text-xs leading-4 text-pretty text-muted">{note}</p>}
         {actions && <div className="ml-auto flex shrink-0 items-center gap-1">{actions}</div>}
       </div>
       <div className="px-4 pt-1.5 pb-3">{children}</div>
@@ -48,7 +48,7 @@ export function Figure({ name, value, note, tone }: { name: string; value: React
     <div className="min-w-0 rounded-lg border bg-surface px-4 py-3">
       <dt className="text-xs text-muted">{name}</dt>
       <dd className={classNames("mt-0.5 text-2xl leading-8 font-semibold tracking-tight tabular-nums", colour)}>{value}</dd>
-      {note && <dd className="truncate text-xs leading-5 text-muted tabular-nums">{note}</dd>}
+      {note && <dd className="text-xs leading-4 text-pretty text-muted tabular-nums">{note}</dd>}
     </div>
   );
 }
@@ -66,7 +66,7 @@ export function Empty({ children, command }: { children: React.ReactNode; comman
 /** Names and values, one a line. */
 export function Facts({ facts }: { facts: readonly (readonly [string, React.ReactNode])[] }) {
   return (
-    <dl className="grid grid-cols-[max-content_1fr] gap-x-4 gap-y-1 text-sm">
+    <dl className="grid grid-cols-[fit-content(45%)_1fr] content-start gap-x-4 gap-y-1 text-sm">
       {facts.map(([name, value]) => (
         <div key={name} className="contents">
           <dt className="text-muted">{name}</dt>

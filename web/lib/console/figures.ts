@@ -16,7 +16,7 @@ export function formatShare(value: number | null | undefined): string {
 
 export function formatMs(value: number | null | undefined): string {
   if (typeof value !== "number") return UNKNOWN;
-  return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)}\u00a0ms`;
+  return `${value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1)}\u00a0ms`;
 }
 
 export function formatBytes(value: number): string {

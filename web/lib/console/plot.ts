@@ -6,6 +6,8 @@ export interface Series {
   /** A colour of the theme, as `var(--…)`. */
   readonly colour: string;
   readonly isDashed?: boolean;
+  /** What the legend tells of it, where that is neither its sum nor its newest value. */
+  readonly told?: string;
 }
 
 /** Each series with all below it added: what a stacked area is drawn from. The last one is the whole. */
@@ -35,3 +37,15 @@ export function firstStep(timeline: { times_s: readonly number[]; began_s: numbe
 }
 
 const STEPS_MIN = 8;
+
+/** A limit holds between the moments at which it was met, too: gaps take the value before, the first ones the value after. */
+export function lastedOver(values: readonly (number | null)[]): (number | null)[] {
+  let last = values.find((value) => value !== null) ?? null;
+  return values.map((value) => (last = value ?? last));
+}
+
+/** Places of values without a neighbour: a line does not show them, so that they want a dot. */
+export function lonePlaces(values: readonly (number | null | undefined)[]): number[] {
+  const isKnown = (place: number) => typeof values[place] === "number";
+  return values.flatMap((_, place) => (isKnown(place) && !isKnown(place - 1) && !isKnown(place + 1) ? [place] : []));
+}
