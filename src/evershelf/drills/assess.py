@@ -223,14 +223,19 @@ def _return(seen: Observed) -> _Found:
     at_once = sum(later.at_s < _over_s(sooner) for sooner, later in pairwise(probes))
     if at_once:
         yield "G17", f"{at_once} probes began before the one before them was over"
-    counts = Counter(
-        int(call.at_s - seen.timeline.healed_s)
-        for call in seen.calls
-        if not call.is_probe and call.at_s >= seen.timeline.healed_s
-    )
-    for second in range(max(counts, default=0)):
-        if counts[second] and counts[second + 1] > 2 * counts[second] + 4 * sqrt(2 * counts[second]) + 5:
-            yield "G17", f"calls a second rose from {counts[second]} to {counts[second + 1]} within a second"
+    yield from _ramp(seen)
+
+
+def _ramp(seen: Observed) -> _Found:
+    """Seconds count from the first question after the heal: one that it filled only in part would seem too small."""
+    users = sorted((c for c in seen.calls if not c.is_probe and c.at_s >= seen.timeline.healed_s), key=lambda c: c.at_s)
+    asked: Counter[int] = Counter()
+    for call in users:
+        asked[int(call.at_s - users[0].at_s)] += call.queries
+    for second in range(max(asked, default=0)):
+        few, many = asked[second], asked[second + 1]
+        if few and many > 2 * few + 4 * sqrt(2 * few) + 5:
+            yield "G17", f"questions a second rose from {few} to {many} within a second"
 
 
 def _over_s(probe: Call) -> float:

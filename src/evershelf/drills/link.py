@@ -158,8 +158,7 @@ class Link:
         while data := await reader.read(CHUNK_BYTES):
             self._begin(connection, data)
             await self._passing.wait()
-            connection.server.write(data)
-            await connection.server.drain()
+            await _pass_on(connection.server, data)
 
     async def _reply_on(self, connection: _Connection, replies: asyncio.StreamReader) -> None:
         while data := await replies.read(CHUNK_BYTES):
@@ -171,8 +170,7 @@ class Link:
                     case Send(passed):
                         await self._passing.wait()
                         await self._slow_down(len(passed), connection)
-                        connection.caller.write(passed)
-                        await connection.caller.drain()
+                        await _pass_on(connection.caller, passed)
                         self.tally.bytes_replied += len(passed)
                         connection.replied = True
                         _mark_reply(connection.call)
@@ -229,6 +227,13 @@ class Link:
 def _mark_reply(call: Call | None) -> None:
     if call is not None:
         call.duration_ms = (time.monotonic() - call.at_s) * 1_000
+
+
+async def _pass_on(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if writer.transport.is_closing():  # it was reset while the bytes were held back
+        raise ConnectionResetError
+    writer.write(data)
+    await writer.drain()
 
 
 async def _end(connection: _Connection, ending: Ending) -> None:
