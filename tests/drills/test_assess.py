@@ -70,6 +70,7 @@ PLANTED: dict[str, tuple[str, Observed]] = {
     "two probes at a time": ("G17", observed(calls=[*sound_calls(), *(probe(at_s, 80.0) for at_s in (114.0, 114.05))])),
     "a probe that does not wait for a silent one": ("G17", observed(calls=[*sound_calls(), probe(107.1, None)])),
     "load that comes back at once": ("G17", observed(calls=[*sound_calls(), *(call(117.5) for _ in range(100))])),
+    "more memory than is allowed": ("G25", observed(memory_bytes_max=513 * 2**20)),
     "a door that is open": ("G26", observed(wrong_doors={"no key: 200": 1})),
     "answers that were not counted": ("G28", observed(counted_answers={"model personalized": 1.0})),
     "a rig that was not well": ("drill", changed(said(Reason.CIRCUIT_OPEN), from_s=100, until_s=104)),

@@ -21,17 +21,19 @@ FAILURE = 1
 KILLS_DEFAULT = 20
 LONG_S_DEFAULT = 120.0
 OVERLOAD_S_DEFAULT = 10.0
-LONGER_RUNS = ("kill-loop", "soak", "overload")
+LONGER_RUNS = ("kill-loop", "soak", "overload", "alone")
 
 Names = Annotated[
     list[str],
-    typer.Argument(help="Scenarios, a component, all, short, pairs, every-pair, kill-loop, soak or overload."),
+    typer.Argument(
+        help="Scenarios, a component, all, short, core, pairs, every-pair, kill-loop, soak, overload, alone."
+    ),
 ]
 Requests = Annotated[
     int | None, typer.Option(min=1, help="Requests while a fault is on; sets --seconds.", show_default=False)
 ]
 Seconds = Annotated[
-    float | None, typer.Option(min=1, help="How long a fault is on (soak, overload: the run).", show_default="8")
+    float | None, typer.Option(min=1, help="How long a fault is on (soak, overload, alone: the run).", show_default="8")
 ]
 Folder = Annotated[
     Path | None, typer.Option(help="Folder of the installation; kept for the next run.", show_default="a temporary one")
@@ -87,6 +89,8 @@ def run_drills(  # noqa: PLR0917 - typer calls it by name; each parameter is an 
         print_line(f"{sum(r.passed for r in reports)} of {len(reports)} scenarios passed, {len(skipped)} skipped.")
         for name, told in more.items():
             print_line(f"{name}: {'passed' if told.passed else 'BROKEN'}")
+            for each in told.broken:
+                print_line(f"    BROKEN {each}")
         print_line(f"Report: {paths[1]} and {paths[0]}")
     if not all(report.passed for report in reports) or not all(told.passed for told in more.values()):
         sys.exit(FAILURE)
@@ -142,6 +146,7 @@ async def _run(
 
 
 async def _longer(name: str, rig: "Rig", options: "Options", *, kills: int, long_s: float | None) -> Any:  # noqa: ANN401
+    from evershelf.drills.alone import alone
     from evershelf.drills.kill_loop import kill_loop
     from evershelf.drills.overload import overload
     from evershelf.drills.run import warm_up
@@ -155,5 +160,8 @@ async def _longer(name: str, rig: "Rig", options: "Options", *, kills: int, long
         case "soak":
             seconds = long_s or LONG_S_DEFAULT
             return await soak(rig, seconds=seconds, rate_per_s=options.rate_per_s / 2, seed=options.seed)
+        case "alone":
+            seconds = long_s or LONG_S_DEFAULT
+            return await alone(rig, seconds=seconds, rate_per_s=options.rate_per_s, seed=options.seed)
         case _:
             return await overload(rig, seconds=long_s or OVERLOAD_S_DEFAULT, seed=options.seed)

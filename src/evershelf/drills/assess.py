@@ -22,6 +22,7 @@ GOODPUT_KEPT = 0.95
 MODEL_KEPT = 0.9
 WELL_BEFORE_MIN = 0.5  # with less from the model before the fault, what it does to the model shows nothing
 RETRIES_SHARE_MAX = 0.1
+MEMORY_BYTES_MAX = 512 * 2**20
 PROBE_WAIT_S_MIN = 0.4  # the breaker's is 0.5 s; what the proxy sees may come a moment closer together
 
 
@@ -65,6 +66,7 @@ class Observed:
     lost_events: int
     events_refused: int
     events_odd: int
+    memory_bytes_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def broken(seen: Observed) -> list[Broken]:
         _events,
         _telemetry,
         _doors,
+        _memory,
     )
     return [Broken(guarantee, detail) for check in checks for guarantee, detail in check(seen)]
 
@@ -274,6 +277,11 @@ def _telemetry(seen: Observed) -> _Found:
 def _doors(seen: Observed) -> _Found:
     if seen.wrong_doors:
         yield "G26", f"doors: {seen.wrong_doors}"
+
+
+def _memory(seen: Observed) -> _Found:
+    if seen.memory_bytes_max > MEMORY_BYTES_MAX:
+        yield "G25", f"the gateway held {seen.memory_bytes_max >> 20} MiB"
 
 
 def _during(seen: Observed) -> Iterator[Verdict]:

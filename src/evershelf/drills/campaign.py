@@ -9,7 +9,7 @@ from shutil import rmtree
 
 from evershelf.drills.injection import CannotInjectError
 from evershelf.drills.link_fault import LinkFault
-from evershelf.drills.matrix import SHORT, pairs, rows
+from evershelf.drills.matrix import SHORT, core, pairs, rows
 from evershelf.drills.report import Skipped
 from evershelf.drills.rig import GATEWAY, INFERENCE, POSTGRES, Rig, RigFailedError
 from evershelf.drills.row import Row
@@ -23,7 +23,7 @@ class UnknownScenarioError(Exception):
 
 
 def chosen(names: Sequence[str]) -> list[Row]:
-    """The rows that the names mean: a row, a component, `all`, `short`, `pairs` (of representatives), `every-pair`."""
+    """The rows that the names mean: a row, a component, `all`, `short`, `core`, `pairs`, `every-pair`."""
     table = {row.name: row for row in (*rows(), *pairs(every=True))}
     found: list[Row] = []
     for name in names:
@@ -32,6 +32,8 @@ def chosen(names: Sequence[str]) -> list[Row]:
                 found += rows()
             case "short":
                 found += [row for row in rows() if row.name in SHORT]
+            case "core":
+                found += core()
             case "pairs":
                 found += pairs(every=False)
             case "every-pair":

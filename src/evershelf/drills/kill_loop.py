@@ -39,9 +39,20 @@ class KillReport:
     ready_s_max: float
 
     @property
+    def broken(self) -> list[str]:
+        """What did not hold; empty after a good loop."""
+        found = {
+            "drill: nothing was acknowledged": not self.acknowledged,
+            f"G9: {self.lost} of {self.acknowledged} acknowledged events are nowhere": self.lost,
+            f"G10: {self.stored_twice} events are stored twice": self.stored_twice,
+            f"G11: the books did not balance at {self.unbalanced} of {self.looks} looks": self.unbalanced,
+        }
+        return [each for each, is_found in found.items() if is_found]
+
+    @property
     def passed(self) -> bool:
-        """Nothing acknowledged was lost, nothing counted twice, the books balanced at every look."""
-        return self.acknowledged > 0 and not (self.lost or self.stored_twice or self.unbalanced)
+        """Whether all held."""
+        return not self.broken
 
 
 async def kill_loop(rig: Rig, *, kills: int, seed: int) -> KillReport:

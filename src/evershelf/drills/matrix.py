@@ -1,6 +1,6 @@
 """The fault matrix: every row that can be injected on one machine, and the pairs of rows of different components."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -27,6 +27,7 @@ REPRESENTATIVES = (
     "postgres-stopped", "postgres-frozen", "postgres-read-only",
     "snapshot-bit-flip", "snapshot-missing",
 )  # fmt: skip
+CORE = ("inference-dead", "postgres-stopped", "snapshot-bit-flip")
 # One row of each kind: what `make chaos` has time for.
 SHORT = frozenset({
     "inference-dead", "inference-frozen", "inference-black-hole", "inference-reset", "inference-trickle-body",
@@ -44,9 +45,19 @@ def rows() -> tuple[Row, ...]:
     return (*_inference(), *_garbage(), *_postgres(), *_snapshot(), *_network(), *_gateway(), *_around())
 
 
+def core() -> tuple[Row, ...]:
+    """What must hold over 100,000 requests each: inference, PostgreSQL and the snapshot gone, and any two of them."""
+    alone = [row for row in rows() if row.name in CORE]
+    return (*alone, *_paired(alone))
+
+
 def pairs(*, every: bool) -> tuple[Row, ...]:
     """Two faults at a time, of inference, PostgreSQL and snapshot: of the representatives, or of every row."""
     chosen = [row for row in rows() if row.component in PAIRED and (every or row.name in REPRESENTATIVES)]
+    return _paired(chosen)
+
+
+def _paired(chosen: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(
         pair(first, second, both(first.inject, second.inject))
         for first, second in combinations(chosen, 2)

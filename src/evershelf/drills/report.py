@@ -32,9 +32,9 @@ class Skipped:
 def as_fields(
     options: Options, reports: Sequence[RowReport], skipped: Sequence[Skipped], more: Mapping[str, object]
 ) -> dict[str, Any]:  # Any: JSON
-    """A run as JSON knows it. `more` holds the reports of kill loop, soak and overload by name."""
+    """A run as JSON knows it. `more` holds the reports of the longer runs by name."""
     longer = {
-        name: asdict(told) | {"passed": getattr(told, "passed", None)}
+        name: asdict(told) | {"passed": getattr(told, "passed", None), "broken": getattr(told, "broken", [])}
         for name, told in more.items()
         if is_dataclass(told) and not isinstance(told, type)
     }
@@ -70,7 +70,7 @@ def markdown(fields: Fields) -> str:
         lines += ["## Not injected on this machine", ""]
         lines += [f"- `{each['name']}`: {each['why']}" for each in fields["skipped"]]
         lines += [""]
-    for name in ("kill_loop", "soak", "overload"):
+    for name in ("kill_loop", "soak", "overload", "alone"):
         if name in fields:
             lines += [f"## {name.replace('_', ' ').capitalize()}", "", "```json"]
             lines += [json.dumps(fields[name], indent=1), "```", ""]

@@ -84,9 +84,9 @@ async def run_row(rig: Rig, row: Row, options: Options) -> RowReport:
         observed = Observed(
             row, options.budget_ms, timeline, _phases(outcome.verdicts, load, timeline), outcome.verdicts, calls, felt,
             counted, seen.unbalanced, seen.wrong_doors, len(outcome.acknowledged), lost, outcome.events_refused,
-            outcome.events_odd,
+            outcome.events_odd, max((look.memory_bytes for look in seen.looks), default=0),
         )  # fmt: skip
-        return _report(observed, seen)
+        return _report(observed)
 
 
 async def warm_up(rig: Rig, options: Options) -> None:
@@ -187,7 +187,7 @@ def _difference(after: dict[str, float] | None, before: dict[str, float] | None)
     return {name: value - before.get(name, 0.0) for name, value in after.items() if name not in processes}
 
 
-def _report(observed: Observed, seen: Watched) -> RowReport:
+def _report(observed: Observed) -> RowReport:
     row, timeline, found = observed.row, observed.timeline, broken(observed)
     return RowReport(
         name=row.name,
@@ -205,5 +205,5 @@ def _report(observed: Observed, seen: Watched) -> RowReport:
         events_refused=observed.events_refused,
         events_lost=observed.lost_events,
         heal_s=timeline.healed_s - timeline.healing_s,
-        memory_bytes_max=max((look.memory_bytes for look in seen.looks), default=0),
+        memory_bytes_max=observed.memory_bytes_max,
     )
