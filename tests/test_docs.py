@@ -1,15 +1,23 @@
 """What a user can set, see or type is documented, or this fails."""
 
+import re
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
+import evershelf
+from evershelf import contracts, gateway, inference
 from evershelf.cli.config import settings_classes
 from evershelf.cli.main import app
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import Reason
 from evershelf.contracts.settings import ENV_PREFIX
+from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry as GatewayTelemetry
+from evershelf.inference.settings import InferenceSettings
 from evershelf.inference.telemetry import Telemetry as InferenceTelemetry
 
+SOURCE = Path(evershelf.__file__).resolve().parents[1]
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
 
@@ -65,3 +73,31 @@ def test_every_metric_is_documented():
     names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
     assert len(names) > 10
     assert not undocumented("metrics", names)
+
+
+def limits_in_code() -> dict[str, float]:
+    """Every setting and module constant of the serving parts that is a limit, by the name it has in limits.md."""
+    found = {
+        f"{ENV_PREFIX}{name}".upper(): field.default
+        for cls in (GatewaySettings, InferenceSettings)
+        for name, field in cls.model_fields.items()
+        if "_max" in name
+    }
+    for room in (contracts, gateway, inference):
+        for module in walk_packages(room.__path__, f"{room.__name__}."):
+            if module.ispkg or module.name.endswith("__main__"):
+                continue
+            text = (SOURCE / Path(*module.name.split("."))).with_suffix(".py").read_text()
+            names = re.findall(r"^([A-Z][A-Z0-9_]*_MAX) *(?::[^=\n]*)?=", text, re.MULTILINE)
+            values = {name: getattr(import_module(module.name), name) for name in names}
+            short = module.name.removeprefix("evershelf.")
+            found |= {f"{short}.{name}": value for name, value in values.items() if isinstance(value, int | float)}
+    return found
+
+
+def test_every_limit_is_documented_with_its_value():
+    # Promise (G25): limits.md names each limit of gateway, inference and the wire, with the value that it has.
+    rows = re.findall(r"^\| `([\w.]+)` \| ([\d.,e+]+) \|", (REFERENCE / "limits.md").read_text(), re.MULTILINE)
+    documented = {name: float(value.replace(",", "")) for name, value in rows}
+    assert documented == limits_in_code()
+    assert len(documented) > 100

@@ -102,6 +102,18 @@ def test_a_process_that_was_replaced_is_not_reconciled():
     assert broken(observed(counted_answers=None)) == []
 
 
+def test_answers_that_nobody_waited_for_are_counted_all_the_same():
+    # Promise: a caller that asked another gateway meanwhile hears one answer; two may be counted, and not three.
+    told = sound_verdicts()
+    told[0] = replace(told[0], answer=replace(told[0].answer, attempts=2))
+    counted = observed(told).counted_answers
+    assert counted is not None
+    twice = {**counted, "popular overloaded": 1.0}
+    assert broken(observed(told, counted_answers=twice)) == []
+    thrice = {**counted, "popular overloaded": 2.0}
+    assert {each.guarantee for each in broken(observed(told, counted_answers=thrice))} == {"G28"}
+
+
 def test_an_excused_lateness_is_excused_only_while_the_fault_is_on():
     # Promise: a process that was stopped answers nobody; before and after, it has no excuse.
     row = replace(DEAD, late_excused="stopped")

@@ -57,8 +57,10 @@ async def badly_configured(rig: Rig) -> AsyncIterator[Witness]:
 @asynccontextmanager
 async def half_a_cpu(rig: Rig) -> AsyncIterator[Witness]:
     """The gateway may use half of one core, in slices of 50 of every 100 ms."""
-    group = CGROUP / f"evershelf-drill-{os.getpid()}"
     pid = rig.processes[GATEWAY].pid
+    assert pid is not None
+    home = _cpu_group(pid)
+    group = home / f"evershelf-drill-{os.getpid()}"
     try:
         group.mkdir()
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
@@ -76,8 +78,17 @@ async def half_a_cpu(rig: Rig) -> AsyncIterator[Witness]:
     try:
         yield felt
     finally:
-        (CGROUP / "cgroup.procs").write_text(str(pid))
+        (home / "cgroup.procs").write_text(str(pid))
         group.rmdir()
+
+
+def _cpu_group(pid: int) -> Path:
+    """The group (version 1) that rules a process's CPU; the root where there is none."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "cpu" in controllers.split(","):
+            return CGROUP / path.lstrip("/")
+    return CGROUP
 
 
 # Spool ----------------------------------------------------------------------------------------------------------
