@@ -45,7 +45,7 @@ def chosen(names: Sequence[str]) -> list[Row]:
                 if not of_component:
                     raise UnknownScenarioError(f"there is no scenario {name!r}: see `evershelf drill list`")
                 found += of_component
-    return list(dict.fromkeys(found))
+    return list({row.name: row for row in found}.values())
 
 
 @contextmanager

@@ -227,11 +227,12 @@ def _crowd(count: int, request: bytes, *, reads: bool) -> Injection:
                 with suppress(OSError), _connect(rig) as connection:
                     connection.sendall(request)
                     for byte in b"GET /v1/recommendations?user_id=slow HTTP/1.1\r\nX-Slow: " + b"y" * 4_096:
-                        if reads:
-                            connection.recv(1, socket.MSG_DONTWAIT)
-                        else:
-                            connection.send(bytes([byte]))
-                        moved += 1
+                        with suppress(BlockingIOError):  # a busy gateway: nothing to read yet
+                            if reads and not connection.recv(1, socket.MSG_DONTWAIT):
+                                break
+                            if not reads:
+                                connection.send(bytes([byte]), socket.MSG_DONTWAIT)
+                            moved += 1
                         await asyncio.sleep(SLOW_BYTE_S)
                 await asyncio.sleep(SLOW_BYTE_S)
 
