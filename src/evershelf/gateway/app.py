@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from evershelf import __version__
-from evershelf.gateway import front, problems
+from evershelf.gateway import description, front, problems
 from evershelf.gateway.admission import Admission
 from evershelf.gateway.body_limit import limited
 from evershelf.gateway.catalog_index import CatalogIndex
@@ -53,6 +53,7 @@ def create_app(settings: GatewaySettings, outside: Outside | None = None) -> Fas
     app = FastAPI(title="Evershelf gateway", summary=SUMMARY, version=__version__, lifespan=lifespan)
     for routes in (recommendations, shop, events, catalog, health, problem_pages, admin):
         app.include_router(routes.router)
+    description.install(app)
     app.add_middleware(limited, settings=settings)
     problems.install(app)  # its boundary lies around everything before
     front.install(app, settings)
