@@ -30,6 +30,8 @@ class FakeTelemetry:
 
     def __init__(self):
         self.judged = []
+        self.refused = []
+        self.operation = SimpleNamespace(events_refused=self.refused.append)
 
     def event_judged(self, status):
         self.judged.append(status)
@@ -172,6 +174,7 @@ async def test_full_spool_is_an_honest_503(client, parts):
     assert int(answer.headers["retry-after"]) > 0
     assert parts.history.cached("ann", None) == ()
     assert parts.spool.counts().accepted == 999
+    assert parts.telemetry.refused == [2]
 
 
 @pytest.mark.parametrize(("headers", "status"), [({"Authorization": ""}, 401), (bearer("recommend"), 403)])
