@@ -10,6 +10,8 @@ from evershelf.drills.row import Component
 from evershelf.drills.run import Options, RowReport
 from tests.drills.observed import observed
 
+COMMAND = "evershelf drill run inference-dead --rate 100 --seconds 8"
+
 
 def report(*, passed: bool = True) -> RowReport:
     phases = observed().phases
@@ -20,7 +22,7 @@ def report(*, passed: bool = True) -> RowReport:
 
 
 def fields(*, passed: bool = True) -> dict[str, object]:
-    return as_fields(Options(), [report(passed=passed)], [Skipped("spool-disk-full", "no root")], {})
+    return as_fields(Options(), [report(passed=passed)], [Skipped("spool-disk-full", "no root")], {}, command=COMMAND)
 
 
 def test_a_report_is_the_same_after_its_file(tmp_path):
@@ -52,6 +54,7 @@ def test_the_readme_gets_its_table_between_the_marks():
     assert once.startswith("# Title\n")
     assert once.endswith(f"{END}\n\nmore\n")
     assert "old" not in once
+    assert f"`{COMMAND}`" in once
     assert readme(fields(), once) == once
     with pytest.raises(NoMarksError):
         readme(fields(), "no marks")

@@ -81,7 +81,7 @@ def run_drills(  # noqa: PLR0917 - typer calls it by name; each parameter is an 
     fault_s = seconds or 8.0
     options = Options(rate_per_s=rate, fault_s=requests / rate if requests else fault_s, budget_ms=budget_ms, seed=seed)
     reports, skipped, more = asyncio.run(_run(names, options, folder, kills=kills, long_s=seconds))
-    fields = as_fields(options, reports, skipped, more)
+    fields = as_fields(options, reports, skipped, more, command=_typed(names, options, requests=requests, kills=kills))
     paths = write(fields, out, "-".join(names)[:80])
     if as_json:
         print_json(fields)
@@ -125,6 +125,12 @@ def report_drill(
         readme.write_text(after)
     if as_json:
         print_json({"readme": str(readme), "changed": before != after})
+
+
+def _typed(names: Sequence[str], options: "Options", *, requests: int | None, kills: int) -> str:
+    length = f"--requests {requests}" if requests else f"--seconds {options.fault_s:g}"
+    killing = f" --kills {kills}" if "kill-loop" in names else ""
+    return f"evershelf drill run {' '.join(names)} --rate {options.rate_per_s:g} {length}{killing}"
 
 
 async def _run(

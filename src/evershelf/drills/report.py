@@ -30,9 +30,14 @@ class Skipped:
 
 
 def as_fields(
-    options: Options, reports: Sequence[RowReport], skipped: Sequence[Skipped], more: Mapping[str, object]
+    options: Options,
+    reports: Sequence[RowReport],
+    skipped: Sequence[Skipped],
+    more: Mapping[str, object],
+    *,
+    command: str,
 ) -> dict[str, Any]:  # Any: JSON
-    """A run as JSON knows it. `more` holds the reports of the longer runs by name."""
+    """A run as JSON knows it. `command` is what was typed; `more` holds the reports of the longer runs by name."""
     longer = {
         name: asdict(told) | {"passed": getattr(told, "passed", None), "broken": getattr(told, "broken", [])}
         for name, told in more.items()
@@ -42,6 +47,7 @@ def as_fields(
         "format": 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
+        "command": command,
         "options": asdict(options),
         "rows": [{**asdict(report), "broken": [str(each) for each in report.broken]} for report in reports],
         "skipped": [asdict(each) for each in skipped],
@@ -60,10 +66,7 @@ def write(fields: Fields, folder: Path, name: str) -> tuple[Path, Path]:
 
 def markdown(fields: Fields) -> str:
     """The whole run for people: a table of rows, what was broken, what was skipped, and the longer runs."""
-    options, machine = fields["options"], fields["machine"]
-    load = f"{options['rate_per_s']:g} requests/s, budget {options['budget_ms']} ms"
-    how = f"{load}, fault on for {options['fault_s']:g} s, seed {options['seed']}, {machine['cores']} cores."
-    lines = [f"# Drill of {fields['at']}", "", how, "", *table(fields["rows"]), ""]
+    lines = [f"# Drill of {fields['at']}", "", how(fields), "", *table(fields["rows"]), ""]
     broken = [f"- `{row['name']}`: {each}" for row in fields["rows"] for each in row["broken"]]
     lines += ["## Broken promises", "", *(broken or ["None."]), ""]
     if fields["skipped"]:
@@ -75,6 +78,14 @@ def markdown(fields: Fields) -> str:
             lines += [f"## {name.replace('_', ' ').capitalize()}", "", "```json"]
             lines += [json.dumps(fields[name], indent=1), "```", ""]
     return "\n".join(lines)
+
+
+def how(fields: Fields) -> str:
+    """One sentence: the command, the load, the machine."""
+    options, machine = fields["options"], fields["machine"]
+    fault = f"the fault on for {options['fault_s']:g} s, seed {options['seed']}"
+    load = f"{options['rate_per_s']:g} requests/s with a budget of {options['budget_ms']} ms, {fault}"
+    return f"`{fields['command']}`, {fields['at'][:10]}: {load}, {machine['cores']} cores that also made the load."
 
 
 def table(rows: Sequence[Fields]) -> list[str]:
@@ -92,7 +103,7 @@ def readme(fields: Fields, text: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise NoMarksError(f"the file needs two lines, {BEGIN!r} and {END!r}")
-    return "\n".join([before + BEGIN, "", *table(fields["rows"]), "", END]) + after
+    return "\n".join([before + BEGIN, "", how(fields), "", *table(fields["rows"]), "", END]) + after
 
 
 def _line(row: Fields) -> str:
