@@ -19,9 +19,9 @@ POLL_S = 0.05
 CGROUP = Path("/sys/fs/cgroup/cpu")
 PERIOD_US = 100_000
 SLOW_BYTE_S = 0.5
-# So many new connections every so often: 2,000 a second. It is not a flood that this is about.
-OPENED_AT_ONCE = 20
-OPEN_EVERY_S = 0.01
+# So many connections every so often: 2,000 a second. A flood is another thing (docs/concepts/fault-matrix.md).
+MOVED_AT_ONCE = 20
+MOVE_EVERY_S = 0.01
 
 
 @asynccontextmanager
@@ -197,7 +197,7 @@ def slow_writers(*, count: int) -> Injection:
 
 
 def idle_connections(*, count: int) -> Injection:
-    """One client opens so many connections and says nothing."""
+    """One client opens so many connections, says nothing, and closes them again at the same pace."""
 
     @asynccontextmanager
     async def inject(rig: Rig) -> AsyncIterator[Witness]:
@@ -205,16 +205,18 @@ def idle_connections(*, count: int) -> Injection:
         try:
             for _ in range(count):
                 held.append(_connect(rig))
-                if len(held) % OPENED_AT_ONCE == 0:
-                    await asyncio.sleep(OPEN_EVERY_S)
+                if len(held) % MOVED_AT_ONCE == 0:
+                    await asyncio.sleep(MOVE_EVERY_S)
 
             async def felt() -> bool:
                 return len(held) == count
 
             yield felt
         finally:
-            for connection in held:
-                connection.close()
+            while held:
+                held.pop().close()
+                if len(held) % MOVED_AT_ONCE == 0:
+                    await asyncio.sleep(MOVE_EVERY_S)
 
     return inject
 
