@@ -38,7 +38,7 @@ chaos: setup ## Inject one fault of every kind under load, then kill for a while
 
 SEEDS ?= 1000
 .PHONY: simulate
-simulate: setup ## Put the gateway through a thousand simulated runs with faults; about ten minutes of CPU.
+simulate: setup ## Put the gateway through a thousand simulated runs with faults.
 	@$(BIN)/evershelf simulate --seeds $(SEEDS)
 
 # What looks like a secret and is none: repeated bytes and plain phrases of tests, the pattern of a database address.

@@ -11,7 +11,7 @@ from evershelf.simulation.run import Template
 
 @pytest.fixture(scope="session")
 def template() -> Iterator[Template]:
-    template = Template()
+    template = Template.build()
     yield template
     template.close()
 

@@ -10,7 +10,25 @@ from evershelf.simulation.plants import NOTHING, PLANTS
 from evershelf.simulation.run import run_seed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "proof.md"
-PROMISES = {"G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10", "G11", "G12", "G14", "G15", "G16", "G17"}
+PROMISES = {
+    "G1",
+    "G2",
+    "G3",
+    "G4",
+    "G5",
+    "G6",
+    "G7",
+    "G8",
+    "G9",
+    "G10",
+    "G11",
+    "G12",
+    "G14",
+    "G15",
+    "G16",
+    "G17",
+    "G28",
+}
 SEED = 7
 
 

@@ -11,12 +11,12 @@ from evershelf.simulation.report import COVERAGE_SEEDS, simulate
 from evershelf.simulation.run import run_seed
 
 SEEDS = 12
-HASH_SEEDS = ("0", "1")
+HASH_SEEDS = {"0": "1", "1": "2"}  # and how many processes run the seeds
 PRINT_DIGEST = """
 import logging, sys, structlog
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 from evershelf.simulation.report import simulate
-sys.stdout.write(simulate(3, 2).digest)
+sys.stdout.write(simulate(3, 2, processes=int(sys.argv[1])).digest)
 """
 
 
@@ -33,13 +33,13 @@ def test_a_seed_is_the_same_in_every_process():
     # Promise: a failing seed replays exactly, under any hash seed.
     digests = {
         subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST],
+            [sys.executable, "-c", PRINT_DIGEST, processes],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        for hash_seed in HASH_SEEDS
+        for hash_seed, processes in HASH_SEEDS.items()
     }
     assert len(digests) == 1
     assert len(digests.pop()) == 64

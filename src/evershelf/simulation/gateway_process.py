@@ -9,11 +9,13 @@ from urllib.parse import quote
 
 from evershelf.gateway.app import create_app
 from evershelf.gateway.outside import Outside
+from evershelf.gateway.parts import figures
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.simulation.virtual_time import PROCESS, Process, VirtualLoop
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 App = Callable[[Any, Any, Any], Any]  # ASGI's three arguments
+ASK_PATH = "/v1/recommendations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class _Exchange:
 
     answer: "asyncio.Future[Answer]"
     gone: "asyncio.Future[None]"
+    path: str
     status: int = 0
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
@@ -47,7 +50,8 @@ class SimulatedGateway:
         self.process = Process(name)
         self._context = Context()
         self._context.run(PROCESS.set, self.process)
-        self._app: App = wrap(create_app(settings, outside))
+        self._made = create_app(settings, outside)
+        self._app: App = wrap(self._made)
         self._exchanges: set[_Exchange] = set()
         self._to_lifespan: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._started: asyncio.Future[bool] = loop.create_future()
@@ -55,6 +59,7 @@ class SimulatedGateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self.began_s = loop.time()
         self.ready_s: float | None = None
+        self.answers_sent = 0
 
     @property
     def is_up(self) -> bool:
@@ -89,7 +94,7 @@ class SimulatedGateway:
         self, method: str, path: str, *, query: str = "", headers: Mapping[str, str], body: bytes = b""
     ) -> "asyncio.Future[Answer]":
         """Sends a request; its answer comes at an instant of its own, or is a broken connection."""
-        exchange = _Exchange(self._loop.create_future(), self._loop.create_future())
+        exchange = _Exchange(self._loop.create_future(), self._loop.create_future(), path)
         if not self.is_up:
             self._finish(exchange, broken=True)
             return exchange.answer
@@ -108,6 +113,10 @@ class SimulatedGateway:
         for exchange in self._exchanges:
             if exchange.answer is answer and not exchange.gone.done():
                 self._loop.call_soon(_settled, exchange.gone, context=self._context)
+
+    def figures(self) -> Mapping[str, float]:
+        """The gauges as a scraper would read them now, without the text."""
+        return figures(self._made.state.parts)
 
     def remains(self) -> list["asyncio.Task[None]"]:
         """Tasks that a killed process left behind: to be buried when nobody looks any more."""
@@ -146,6 +155,7 @@ class SimulatedGateway:
         self._exchanges.discard(exchange)
         if not exchange.answer.done():
             status = 0 if broken else exchange.status
+            self.answers_sent += exchange.path == ASK_PATH and status == 200
             exchange.answer.set_result(Answer(status, bytes(exchange.body), exchange.headers, self._loop.time()))
 
     async def _lifespan(self) -> None:

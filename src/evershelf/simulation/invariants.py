@@ -1,6 +1,6 @@
 """The promises, as checks of what was seen from outside: answers, calls to inference, and what PostgreSQL holds."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -160,7 +160,7 @@ class Checks:
         if not waiting and not self.weather.recently(Fault.GATEWAY_STOPPED, Fault.LOOP_STALLED, within_s=2.0):
             self.fail("G3", f"a call with a budget of {call.budget_ms} ms for nobody who waits")
 
-    def conserved(self, figures: dict[str, float]) -> None:
+    def conserved(self, figures: Mapping[str, float]) -> None:
         """G11: what the spool has accepted is stored, dead or pending."""
         accepted, *parts = (
             figures[f"evershelf_spool_events_{name}"] for name in ("accepted", "stored", "dead", "pending")

@@ -187,6 +187,19 @@ def _calling(*, after_each: int, only_in_trouble: bool, budget_ms: int = 100) ->
     return wrap
 
 
+def _counts_no_popular(app: Any, world: Any) -> Any:
+    async def scraped(scope: Any, receive: Any, send: Any) -> None:
+        async def send_less(message: dict[str, Any]) -> None:
+            lines = message.get("body", b"").split(b"\n")
+            kept = [line for line in lines if not line.startswith(b"evershelf_answers_") or b'"popular"' not in line]
+            await send(message | {"body": b"\n".join(kept)} if "body" in message else message)
+
+        await app(scope, receive, send_less if scope.get("path") == "/metrics" else send)
+
+    del world
+    return scraped
+
+
 class _ForgetfulConnection(sqlite3.Connection):
     """Says that it has committed, and has not."""
 
@@ -257,4 +270,5 @@ PLANTS: tuple[Plant, ...] = (
           app=_calling(after_each=5, only_in_trouble=True)),
     Plant("never-comes-back", "G17", "after a fault the model is not used any more", Fault.INFERENCE_DEAD,
           app=_rewriting(_never_asks_again)),
+    Plant("counts-no-popular", "G28", "the metrics leave out answers of one source", app=_counts_no_popular),
 )  # fmt: skip

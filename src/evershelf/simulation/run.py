@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -48,13 +48,19 @@ class SeedReport:
     events: int = 0
 
 
+@dataclass(frozen=True, slots=True)
 class Template:
-    """The registry that every seed's world begins with, built once."""
+    """The registry that every seed's world begins with, built once, for all processes."""
 
-    def __init__(self) -> None:
+    folder: Path
+
+    @classmethod
+    def build(cls) -> "Template":
+        """A new one, in memory where there is a folder for that."""
         root = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-        self.folder = Path(tempfile.mkdtemp(prefix="evershelf-simulation-", dir=root))
-        shop.write_registry(self.folder / "registry")
+        folder = Path(tempfile.mkdtemp(prefix="evershelf-simulation-", dir=root))
+        shop.write_registry(folder / "registry")
+        return cls(folder)
 
     def close(self) -> None:
         """Removes it."""
@@ -118,6 +124,7 @@ class Run:
         self._has_returned(healed_s)
         self._everything_is_stored()
         self._calls_were_few()
+        await self._metrics_are_true()
         await self._stands_alone()
         world.note("end", sorted(world.tables.counters.items()), len(world.tables.dead), len(world.inference.calls))
 
@@ -125,28 +132,40 @@ class Run:
         """Looks at the figures every second."""
         while True:
             await asyncio.sleep(WATCH_S)
-            await self._figures()
+            self._figures()
             for call in self._world.inference.calls[self._calls_seen :]:
                 self._world.note("call", call.at_s, call.budget_ms, call.ended)
             self._calls_seen = len(self._world.inference.calls)
 
-    async def _figures(self) -> dict[str, float]:
+    def _figures(self) -> Mapping[str, float]:
         gateway = self._world.gateway
         if gateway is None:
             return {}
-        answer = await clients.patiently(gateway.request("GET", "/metrics", headers={}), clients.CLIENT_PATIENCE_S)
-        if answer is None or answer.status != 200:
-            return {}
-        lines = (line for line in answer.body.decode().splitlines() if line and line[0] != "#")
-        figures = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+        figures = gateway.figures()
         self._world.checks.conserved(figures)
         return figures
+
+    async def _metrics_are_true(self) -> None:
+        """G28: what a scraper reads adds up to the answers that were sent; G11 once more, in the text that it reads."""
+        gateway = self._world.gateway
+        if gateway is None:
+            return
+        answer = await clients.patiently(gateway.request("GET", "/metrics", headers={}), clients.CLIENT_PATIENCE_S)
+        if answer is None or answer.status != 200:
+            self._world.checks.fail("G28", "no metrics")
+            return
+        lines = (line for line in answer.body.decode().splitlines() if line and line[0] != "#")
+        metrics = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+        self._world.checks.conserved(metrics)
+        counted = sum(value for name, value in metrics.items() if name.startswith("evershelf_answers_total{"))
+        if counted != gateway.answers_sent:
+            self._world.checks.fail("G28", f"{counted:g} answers are counted of {gateway.answers_sent} that were sent")
 
     async def _drain(self) -> None:
         """G9, G11: once all is well, what was accepted reaches PostgreSQL."""
         deadline_s = self._world.loop.time() + PATIENCE_S
         while self._world.loop.time() < deadline_s:
-            figures = await self._figures()
+            figures = self._figures()
             if figures and not figures["evershelf_spool_events_pending"]:
                 return
             await asyncio.sleep(0.2)

@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -46,6 +46,25 @@ class Network(Protocol):
     def open(
         self, protocol: asyncio.BaseProtocol, address: tuple[str, int], sock: socket.socket | None
     ) -> asyncio.Transport: ...
+
+
+class _Handle(asyncio.TimerHandle):
+    """A callback that is due, now or later. It is made hundreds of times a virtual second: hence without debugging."""
+
+    def __init__(  # the parent's does the same and asks the loop three times about debugging
+        self, due: tuple[float, Callable[..., object], Any], loop: asyncio.AbstractEventLoop, context: Context | None
+    ) -> None:
+        self._when, self._callback, self._args = due
+        self._context = context if context is not None else copy_context()
+        self._loop = loop
+        self._cancelled = self._scheduled = False
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
+        """It never runs, and holds on to nothing."""
+        self._cancelled = True
+        self._callback = _nothing
+        self._args = ()
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -132,6 +151,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         await asyncio.sleep(0)  # as with real loops, the protocol knows its transport by now
         return transport, protocol
 
+    def call_soon(  # type: ignore[override]  # typeshed ties arguments to the callback
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As asyncio's loop."""
+        handle = _Handle((self._now_s, callback, args), self, context)
+        self._ready.append(handle)
+        return handle
+
     def call_later(  # type: ignore[override]  # typeshed ties arguments to the callback
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
@@ -142,7 +169,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As `call_later`."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = _Handle((when, callback, args), self, context)
         heapq.heappush(self._timers, (when, next(self._set), handle))
         return handle
 
@@ -176,6 +203,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Wakes nobody: there is no other thread."""
+
+
+def _nothing() -> None:
+    """What a cancelled callback would do."""
 
 
 def _settle(future: "asyncio.Future[T]", outcome: T, error: Exception | None) -> None:
