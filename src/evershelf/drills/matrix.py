@@ -21,7 +21,7 @@ UNREAD = frozenset({Reason.HISTORY_UNAVAILABLE})
 MEGABIT_BYTES_PER_S = 125_000.0
 MID_BODY = 180  # beyond the head of a reply, before the end of the shortest, which is a probe's
 PAIRED = (Component.INFERENCE, Component.POSTGRES, Component.SNAPSHOT)
-# One row of each kind of trouble: dead, silent, slow, lying, read-only, damaged. All pairs of all rows: `--pairs all`.
+# One row of each kind of trouble: dead, silent, slow, lying, read-only, damaged. All pairs of all rows: `every-pair`.
 REPRESENTATIVES = (
     "inference-dead", "inference-frozen", "inference-garbage-nan",
     "postgres-stopped", "postgres-frozen", "postgres-read-only",

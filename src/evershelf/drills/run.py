@@ -30,7 +30,7 @@ class Options:
     """How long and how hard a scenario is."""
 
     rate_per_s: float = 100.0
-    before_s: float = 4.0
+    before_s: float = 5.0
     fault_s: float = 8.0
     after_s: float = 11.0
     budget_ms: int = BUDGET_MS
