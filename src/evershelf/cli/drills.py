@@ -89,8 +89,6 @@ def run_drills(  # noqa: PLR0917 - typer calls it by name; each parameter is an 
         print_line(f"{sum(r.passed for r in reports)} of {len(reports)} scenarios passed, {len(skipped)} skipped.")
         for name, told in more.items():
             print_line(f"{name}: {'passed' if told.passed else 'BROKEN'}")
-            for each in told.broken:
-                print_line(f"    BROKEN {each}")
         print_line(f"Report: {paths[1]} and {paths[0]}")
     if not all(report.passed for report in reports) or not all(told.passed for told in more.values()):
         sys.exit(FAILURE)
@@ -143,11 +141,10 @@ async def _run(
         print_progress("preparing an installation with a shop of its own")
         await rig.start()
         reports, skipped = await run_rows(rig, wanted, options, print_progress)
-        more = {
-            name.replace("-", "_"): await _longer(name, rig, options, kills=kills, long_s=long_s)
-            for name in LONGER_RUNS
-            if name in names
-        }
+        more = {}
+        for name in (each for each in LONGER_RUNS if each in names):
+            told = more[name.replace("-", "_")] = await _longer(name, rig, options, kills=kills, long_s=long_s)
+            print_progress("\n".join([f"    {told}", *(f"    BROKEN {each}" for each in told.broken)]))
     return reports, skipped, more
 
 
