@@ -1,6 +1,7 @@
 """Overload: finds the rate at which the model still answers nearly all, then offers 2, 5 and 10 times as much."""
 
 import asyncio
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from evershelf.drills.figures import Figures, figures
 from evershelf.drills.load import Load, judged
 from evershelf.drills.plan import Plan, Stream
 from evershelf.drills.rig import GATEWAY, INFERENCE, Rig
+from evershelf.drills.run import Options, warm_up
 
 ASKS = 2_000
 TRIAL_S = 4.0
@@ -88,7 +90,23 @@ class OverloadReport:
 
 
 async def overload(rig: Rig, *, seconds: float, seed: int) -> OverloadReport:
-    """Offers each multiple of the peak for `seconds`."""
+    """Offers each multiple of the peak for `seconds`. Past the proxy, which would be what is overloaded first."""
+    direct = rig.environment(direct=True)
+    rig.kill(GATEWAY, signal.SIGTERM)
+    rig.start_gateway(
+        EVERSHELF_INFERENCE_URL=direct["EVERSHELF_INFERENCE_URL"],
+        EVERSHELF_DATABASE_URL=direct["EVERSHELF_DATABASE_URL"],
+    )
+    try:
+        await warm_up(rig, Options(seed=seed))
+        return await _climb(rig, seconds=seconds, seed=seed)
+    finally:
+        rig.kill(GATEWAY)
+        rig.start_gateway()
+
+
+async def _climb(rig: Rig, *, seconds: float, seed: int) -> OverloadReport:
+    """The peak, its multiples, and what is left afterwards."""
     peak_per_s = await find_peak(rig, seed=seed)
     before, memory = await _offer(rig, peak_per_s * 0.8, TRIAL_S, seed=seed)
     memory_max, steps = memory, []
