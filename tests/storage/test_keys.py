@@ -11,7 +11,7 @@ from evershelf.contracts.recommendations import Reason, Source
 from evershelf.policy.keys import key_digest, parse_key
 from evershelf.storage.audit import list_audit
 from evershelf.storage.decisions import Decision, get_decision, store_decisions
-from evershelf.storage.keys import create_key, list_keys, mint_key, revoke_key
+from evershelf.storage.keys import KeyTakenError, adopted_key, create_key, keep_key, list_keys, mint_key, revoke_key
 from evershelf.storage.placements import list_placements, put_placement
 from evershelf.storage.postgres import Pool
 
@@ -38,6 +38,22 @@ async def test_a_revoked_key_stays_listed_as_revoked(pool: Pool):
     assert not await revoke_key(pool, stored.key_id, actor="bob")
     assert (await list_keys(pool))[0].revoked_at is not None
     assert [entry.action for entry in await list_audit(pool)] == ["key.revoke", "key.create"]
+
+
+async def test_a_key_made_elsewhere_is_kept_once(pool: Pool):
+    # Promise: adopting a key twice changes nothing; the same id with another secret or scope, or revoked, is refused.
+    plain = "evs_store1_" + "x" * 32
+    key = adopted_key(SECRET, plain, "shop", [Scope.RECOMMEND])
+    assert [await keep_key(pool, key, actor="ann"), await keep_key(pool, key, actor="ann")] == [True, False]
+    assert [stored.digest for stored in await list_keys(pool)] == [key.digest]
+    for other in (adopted_key(SECRET, plain[:-1] + "y", "shop", [Scope.RECOMMEND]), adopted_key(SECRET, plain, "", [])):
+        with pytest.raises(KeyTakenError):
+            await keep_key(pool, other, actor="ann")
+    await revoke_key(pool, key.key_id, actor="bob")
+    with pytest.raises(KeyTakenError):
+        await keep_key(pool, key, actor="ann")
+    with pytest.raises(ValueError, match="shape"):
+        adopted_key(SECRET, "changeme", "shop", [Scope.RECOMMEND])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The verbs of an operator who acts on the database: keys and suppressed items."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -39,15 +40,37 @@ def create(
     from evershelf.contracts.keys import Scope
     from evershelf.storage.keys import create_key, mint_key
 
-    unknown = set(scope) - set(Scope)
-    if unknown:
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the scopes are {', '.join(Scope)}")
+    _check(scope)
     plain, stored = mint_key(_key_secret(data_dir), name, tuple(Scope(s) for s in scope), quota_per_s=quota_per_s)
     with_pool(data_dir, lambda pool: create_key(pool, stored, actor=ACTOR))
     if as_json:
         print_json({"key": plain, "key_id": stored.key_id, "scopes": scope, "quota_per_s": quota_per_s})
     else:
         print_line(plain)
+
+
+@key_app.command("keep")
+def keep(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    variable: Annotated[str, typer.Option("--from", help="Environment variable that holds the key.")],
+    scope: Annotated[list[str], typer.Option(help="recommend, events, catalog or admin; repeatable.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let in a key that was made elsewhere, such as in a secrets store; doing it twice changes nothing."""
+    from evershelf.contracts.keys import Scope
+    from evershelf.storage.keys import adopted_key, keep_key
+
+    _check(scope)
+    try:
+        key = adopted_key(_key_secret(data_dir), os.environ.get(variable, ""), name, tuple(Scope(s) for s in scope))
+    except ValueError as error:
+        raise typer.BadParameter(f"{variable}: {error}") from error
+    made = with_pool(data_dir, lambda pool: keep_key(pool, key, actor=ACTOR))
+    if as_json:
+        print_json({"key_id": key.key_id, "scopes": scope, "kept": "now" if made else "already"})
+    else:
+        print_line(f"{key.key_id} {'kept' if made else 'was kept already'}")
 
 
 @key_app.command("list")
@@ -121,6 +144,14 @@ def _tell(done: bool, *, as_json: bool, subject: str, what: str) -> None:
         print_json({"subject": subject, "done": what})
     else:
         print_line(f"{subject} {what}")
+
+
+def _check(scopes: list[str]) -> None:
+    from evershelf.contracts.keys import Scope
+
+    unknown = set(scopes) - set(Scope)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the scopes are {', '.join(Scope)}")
 
 
 def _key_secret(data_dir: Path | None) -> bytes:

@@ -1,11 +1,12 @@
 """API keys in PostgreSQL: only their keyed hashes are kept."""
 
+import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from evershelf.contracts.keys import Scope, StoredKey
-from evershelf.policy.keys import KEY_PREFIX, key_digest
+from evershelf.policy.keys import KEY_PREFIX, key_digest, parse_key
 from evershelf.storage.audit import write_audit
 from evershelf.storage.postgres import Pool, affected, reading, transaction
 from evershelf.storage.queries import sql
@@ -29,6 +30,38 @@ def mint_key(
         quota_per_s=quota_per_s,
     )
     return f"{KEY_PREFIX}_{key_id}_{secret_part}", stored
+
+
+class KeyTakenError(Exception):
+    """A key of this id is kept already, with another secret, other scopes, or revoked."""
+
+
+def adopted_key(secret: bytes, plain: str, name: str, scopes: Sequence[Scope]) -> StoredKey:
+    """What to keep of a key that was made elsewhere; ValueError for another shape than `evs_<key_id>_<secret>`."""
+    parsed = parse_key(plain)
+    if parsed is None:
+        raise ValueError(
+            f"a key has the shape {KEY_PREFIX}_<lower-case letters and digits>_<16 to 128 letters and digits>"
+        )
+    return StoredKey(
+        key_id=parsed.key_id,
+        name=name,
+        digest=key_digest(secret, parsed.secret_part),
+        scopes=tuple(sorted(set(scopes))),
+        created_at=datetime.now(UTC),
+    )
+
+
+async def keep_key(pool: Pool, key: StoredKey, *, actor: str) -> bool:
+    """Keeps the key if it is not kept yet, else False. Raises KeyTakenError where its id means something else."""
+    known = {stored.key_id: stored for stored in await list_keys(pool)}.get(key.key_id)
+    if known is None:
+        await create_key(pool, key, actor=actor)
+        return True
+    same = hmac.compare_digest(known.digest, key.digest) and set(known.scopes) == set(key.scopes)
+    if not same or known.revoked_at is not None:
+        raise KeyTakenError(f"a key {key.key_id} is kept already, with another secret, other scopes, or revoked")
+    return False
 
 
 async def create_key(pool: Pool, key: StoredKey, *, actor: str) -> None:
