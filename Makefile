@@ -23,7 +23,7 @@ WEB_SOURCES := $(shell find web \( -name node_modules -o -name .next -o -name .b
 .PHONY: help
 help: ## Show what can be made.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r goal text; do \
-		printf '  make %-10s %s\n' "$$goal" "$$text"; done
+		printf '  make %-15s %s\n' "$$goal" "$$text"; done
 
 .PHONY: demo
 demo: setup web ## Make a shop, train on it, serve it, show the first recommendations.
@@ -100,6 +100,11 @@ promtool: setup
 .PHONY: alerts
 alerts: setup promtool ## Test alerts, runbooks and dashboards.
 	@$(BIN)/pytest -q tests/deploy $(PYTEST_ARGUMENTS)
+
+# Needs a container engine, or root on Debian to start one; where neither is to be had it is skipped and says so.
+.PHONY: containers-test
+containers-test: setup ## Build the images, run the stack, break each part under load.
+	@deploy/docker/with-engine bash -c 'deploy/docker/build && EVERSHELF_TEST_CONTAINERS=1 $(BIN)/pytest -s -q --timeout 1800 tests/containers $(PYTEST_ARGUMENTS)'
 
 .PHONY: dashboards
 dashboards: setup ## Write Grafana's dashboards.
