@@ -106,6 +106,10 @@ alerts: setup promtool ## Test alerts, runbooks and dashboards.
 containers-test: setup ## Build the images, run the stack, break each part under load.
 	@deploy/docker/with-engine bash -c 'deploy/docker/build && EVERSHELF_TEST_CONTAINERS=1 $(BIN)/pytest -s -q --timeout 1800 tests/containers $(PYTEST_ARGUMENTS)'
 
+.PHONY: aws-test
+aws-test: setup ## Check the Terraform configuration, make everything in an imitation of AWS, destroy it.
+	@PYTHON=$(abspath $(BIN))/python deploy/aws/check apply
+
 .PHONY: dashboards
 dashboards: setup ## Write Grafana's dashboards.
 	@$(BIN)/python deploy/observability/grafana/dashboards.py

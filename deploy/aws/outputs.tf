@@ -1,0 +1,9 @@
+output "url" { value = module.services.url }
+output "repositories" { value = module.services.repositories }
+output "app_secret" { value = module.services.app_secret_arn }
+output "cluster" { value = module.services.cluster_arn }
+output "batch_task" { value = module.training.task_definition }
+output "batch_network" { value = module.training.network }
+output "registry" { value = "s3://${module.registry.bucket}/registry" }
+output "alarms" { value = module.monitoring.alarms }
+output "ci_role" { value = one(module.ci[*].role_arn) }
