@@ -23,7 +23,7 @@ WEB = Path(__file__).resolve().parents[2] / "web"
 EVENTS_KEPT = 50_000
 PASSWORD = "a password of a test"
 SESSION_SECRET = "5e" * 32
-BROWSER_TIMEOUT_S = 600
+BROWSER_TIMEOUT_S = 800
 LAST_LISTS_TIMEOUT_S = 30
 SHOP_SCOPES = ("recommend", "events", "catalog")
 

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import WEB, World
 
 # The first test also waits for the world to be made.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1_200)
 
 
 def test_a_shopper_walks_from_the_front_page_to_an_order(world: World):

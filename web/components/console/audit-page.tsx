@@ -3,6 +3,7 @@
 import { Button } from "@/components/ui/button";
 import { TextField } from "@/components/ui/fields";
 import { Empty, Panel } from "@/components/ui/panel";
+import { inPlainWords } from "@/lib/console/figures";
 import { useAdmin } from "@/lib/console/queries";
 import { useView } from "@/lib/console/view";
 import { DataTable } from "./data-table";
@@ -62,6 +63,7 @@ export function AuditPage() {
 
 function told(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
-    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .filter(([, value]) => value !== null && value !== "")
+    .map(([name, value]) => `${inPlainWords(name)}: ${typeof value === "string" ? value : Array.isArray(value) ? value.join(", ") : JSON.stringify(value)}`)
     .join(" · ");
 }

@@ -27,7 +27,7 @@ export function KeysPage() {
             <DataTable
               label="Keys"
               columns={[
-                { id: "name", header: "Name", by: (row) => row.name, cell: (row) => row.name },
+                { id: "name", header: "Name", by: (row) => row.name, cell: (row) => row.name, className: "whitespace-nowrap" },
                 { id: "id", header: "Id", cell: (row) => <span className="font-mono text-xs">{row.key_id}</span> },
                 { id: "scopes", header: "May", cell: (row) => <span className="flex gap-1">{row.scopes.map((scope) => <Badge key={scope} tone={scope === "admin" ? "warn" : "neutral"}>{scope}</Badge>)}</span> },
                 { id: "made", header: "Made", by: (row) => row.created_at, cell: (row) => <Moment at={row.created_at} /> },

@@ -32,12 +32,12 @@ export function PlacementsPage() {
               <DataTable
                 label="Placements"
                 columns={[
-                  { id: "name", header: "Name", by: (row) => row.placement.name, cell: (row) => row.placement.name },
+                  { id: "name", header: "Name", by: (row) => row.placement.name, cell: (row) => <span className="whitespace-nowrap">{row.placement.name}</span> },
                   { id: "ladder", header: "Ladder", cell: (row) => <span className="flex flex-wrap gap-x-3">{row.placement.ladder?.map((source) => <SourceMark key={source} source={source} />)}</span> },
                   { id: "k", header: "k", by: (row) => row.placement.k ?? 0, cell: (row) => row.placement.k, isNumber: true },
                   { id: "deadline", header: "Deadline", by: (row) => row.placement.deadline_ms ?? 0, cell: (row) => `${row.placement.deadline_ms} ms`, isNumber: true },
-                  { id: "seen", header: "Seen items", by: (row) => row.placement.seen_items ?? "", cell: (row) => inPlainWords(row.placement.seen_items ?? "") },
-                  { id: "answers", header: "Answers, last hour", by: (row) => row.answers_last_hour, cell: (row) => formatCount(row.answers_last_hour), isNumber: true },
+                  { id: "seen", header: "Seen items", by: (row) => row.placement.seen_items ?? "", cell: (row) => inPlainWords(row.placement.seen_items ?? ""), className: "whitespace-nowrap" },
+                  { id: "answers", header: "Answers in 1 h", by: (row) => row.answers_last_hour, cell: (row) => formatCount(row.answers_last_hour), isNumber: true },
                   { id: "default", header: "Definition", cell: (row) => (row.default ? <Badge>as installed</Badge> : <Badge tone="accent">edited</Badge>) },
                 ]}
                 rows={states}

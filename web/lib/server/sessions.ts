@@ -52,7 +52,7 @@ export class LoginGuard {
   }
 }
 
-/** Who knocks: what the nearest proxy saw, which it puts last; without a proxy, Next puts the connection's own address there. */
+/** Who knocks: what the nearest proxy saw, which it puts last; without a proxy, the connection's own address, unless the caller named another. */
 export function addressOf(headers: Headers): string {
   return headers.get("x-forwarded-for")?.split(",").at(-1)?.trim().slice(0, ADDRESS_LENGTH_MAX) ?? "";
 }
