@@ -13,6 +13,7 @@ from evershelf.gateway.catalog_index import CatalogIndex
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.drilling import Drills
+from evershelf.gateway.embedded_metrics import EmbeddedMetrics
 from evershelf.gateway.erasures import Erasures
 from evershelf.gateway.history import HistoryCache
 from evershelf.gateway.inference_client import InferenceClient
@@ -120,6 +121,7 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
         parts.rollout,
         Watch(parts),
         TrainingWatch(parts),
+        EmbeddedMetrics(parts.settings.gateway_emf_interval_s, parts.telemetry.families, parts.outside.clock),
         Rehearsals(parts),
     ):  # after all that answers need
         await console.start()

@@ -108,5 +108,8 @@ class GatewaySettings(RegistrySettings, TracingSettings):
     # Share of answers that leave a line in the log, with their recommendation_id; traced ones always do.
     gateway_answer_log_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
+    # How often the log gets a line in CloudWatch's embedded metric format. None: never.
+    gateway_emf_interval_s: Annotated[float, Field(ge=1, le=3_600)] | None = None
+
     # Of all answers so many shall be valid and in time; what is left of that over a day is the error budget.
     gateway_objective_share: Annotated[float, Field(ge=0, le=1)] = 0.999

@@ -4,7 +4,7 @@ import logging
 import sys
 import traceback
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, TextIO, cast, get_args
 
 import structlog
@@ -190,6 +190,10 @@ class Telemetry:
     def watch(self, figures: Figures) -> None:
         """Reads `figures` (a name of GAUGES -> its value) at every scrape."""
         self._registry.register(_Reading(figures))
+
+    def families(self) -> Iterable[Metric]:
+        """Every metric with its samples, as they stand now."""
+        return self._registry.collect()
 
     def exposition(self) -> bytes:
         """The text that a Prometheus server scrapes."""
