@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from evershelf.cli.backup import backup, restore
 from evershelf.cli.config import config_app
 from evershelf.cli.demo import demo_app
 from evershelf.cli.demo_data import demo_data
@@ -17,9 +18,11 @@ from evershelf.cli.operation import migrate, openapi
 from evershelf.cli.proof import simulate
 from evershelf.cli.rehearse import rehearse_app
 from evershelf.cli.report import report_app
+from evershelf.cli.retention import retention
 from evershelf.cli.retraining import retrain
 from evershelf.cli.serving import recommend, up
 from evershelf.cli.training import evaluate, refresh, train
+from evershelf.cli.upgrade import upgrade
 from evershelf.cli.users import users_app
 
 FAILURE = 1
@@ -41,6 +44,10 @@ app.command("evaluate")(evaluate)
 app.command("refresh")(refresh)
 app.command("retrain")(retrain)
 app.command("migrate")(migrate)
+app.command("upgrade")(upgrade)
+app.command("retention")(retention)
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.command("doctor")(doctor)
 app.command("openapi")(openapi)
 app.command("simulate")(simulate)

@@ -140,7 +140,8 @@ def refresh(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Renew the gateway's snapshot from the database, once or again and again."""
+    """Renew the gateway's snapshot from the database, once or again and again; then once a day drop what is old."""
+    from evershelf.cli.retention import daily
     from evershelf.training.snapshot import refresh as run
 
     interval_s = None if every is None else seconds_of(every)
@@ -149,7 +150,13 @@ def refresh(
         if interval_s is None:
             _print_snapshot(run(url, versions), as_json=as_json)
         else:
-            repeat(lambda: _print_snapshot(run(url, versions), as_json=as_json), interval_s, verb="refresh")
+            keep_house = daily(url)
+
+            def renew() -> None:
+                _print_snapshot(run(url, versions), as_json=as_json)
+                keep_house()
+
+            repeat(renew, interval_s, verb="refresh")
 
 
 def repeat(action: Callable[[], object], interval_s: float, *, verb: str) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,10 @@ def write_script(before: str | None) -> Script:
     is ours. Raises alembic.util.CommandError for a version that it does not know.
     """
     directory, output = _directory(), StringIO()
-    revisions = [r.revision for r in directory.iterate_revisions("head", before or "base")]
+    try:
+        revisions = [r.revision for r in directory.iterate_revisions("head", before or "base")]
+    except RevisionError as error:
+        raise CommandError(str(error)) from error
     context = EnvironmentContext(
         Config(),
         directory,

@@ -1,0 +1,69 @@
+"""Keeps what grows in bounds: months that are no longer kept are dropped whole, the next one's tables made ahead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from evershelf.storage.audit import write_audit
+from evershelf.storage.postgres import affected, connect, translated
+from evershelf.storage.queries import sql
+from evershelf.storage.settings import RetentionSettings
+
+PARENTS = ("events", "decisions")
+MEASURED = (*PARENTS, "dead_letter_events", "audit_log", "items", "users")
+STATEMENT_TIMEOUT_MS = 600_000
+LOCK_TIMEOUT_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What went, and what each table takes on disk now, in bytes."""
+
+    dropped: tuple[str, ...]
+    dead_letters: int
+    sizes_bytes: Mapping[str, int]
+
+
+async def tidy(url: str, settings: RetentionSettings, *, now: datetime, actor: str) -> Tidied:
+    """Drops what is older than the settings keep; doing it again changes nothing.
+
+    Dropping a month waits LOCK_TIMEOUT_MS at most for those who read the table. Raises StorageUnavailable.
+    """
+    kept = {"events": settings.retention_events_months, "decisions": settings.retention_decisions_months}
+    connection = await connect(url, command_timeout_s=None)
+    try:
+        with translated():
+            dropped: list[str] = []
+            for parent in PARENTS:
+                async with connection.transaction():
+                    await connection.execute(
+                        sql("schema.limit_transaction"), str(LOCK_TIMEOUT_MS), str(STATEMENT_TIMEOUT_MS)
+                    )
+                    await connection.execute(sql("retention.make_ahead"), parent)
+                    if (months := kept[parent]) is not None:
+                        dropped += await connection.fetchval(sql("retention.drop_months"), parent, since(now, months))
+            dead_letters = 0
+            if (months := settings.retention_dead_letters_months) is not None:
+                status = await connection.execute(sql("retention.drop_dead_letters"), since(now, months))
+                dead_letters = affected(status)
+            if dropped or dead_letters:
+                await write_audit(
+                    connection,
+                    actor=actor,
+                    action="retention.drop",
+                    subject="history",
+                    detail={"dropped": list[JsonValue](dropped), "dead_letters": dead_letters},
+                )
+            sizes = await connection.fetch(sql("retention.sizes"), list(MEASURED))
+    finally:
+        await connection.close()
+    return Tidied(tuple(dropped), dead_letters, {row["parent"]: row["size_bytes"] for row in sizes})
+
+
+def since(now: datetime, months: int) -> datetime:
+    """The beginning of the month that is `months` before that of `now`, in UTC."""
+    utc = now.astimezone(UTC)
+    year, month = divmod(utc.year * 12 + utc.month - 1 - months, 12)
+    return datetime(year, month + 1, 1, tzinfo=UTC)

@@ -1,0 +1,214 @@
+"""A backup of an installation: database, registry and secrets in one folder; backup.json comes last and makes it whole.
+
+database/<table>.copy.gz    see storage.backup
+registry/<kind>/<version>/  verified copies
+secrets/                    0700, each file 0600; not those that come from the environment
+backup.json                 what there is, with the SHA-256 of every file
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import evershelf
+from evershelf.contracts.erasures import Erasure
+from evershelf.contracts.manifest import AliasPointer
+from evershelf.registry.aliases import CHALLENGER, CHAMPION, CURRENT, PREVIOUS
+from evershelf.registry.manifests import manifest_text
+from evershelf.registry.signatures import KeyRing
+from evershelf.registry.store import Kind, Registry, parse_kind
+from evershelf.storage.backup import Dump, DumpedTable, dump, load
+from evershelf.storage.erasures import Reapplied, reapply_erasures
+from evershelf.storage.migrate import migrate
+from evershelf.storage.postgres import open_pool
+from evershelf.supervision.installation import Installation
+
+MANIFEST = "backup.json"
+# In the order in which they are pointed again: moving the champion moves `previous` as well.
+ALIASES: tuple[tuple[Kind, str], ...] = (
+    ("models", CHAMPION), ("models", PREVIOUS), ("models", CHALLENGER), ("snapshots", CURRENT),
+)  # fmt: skip
+NOT_KEPT = frozenset({"database_url"})  # only known while the installation runs
+READ_BYTES = 2**20
+OnStep = Callable[[str], None]
+
+
+class BackupError(Exception):
+    """A backup cannot be made, or is not one; the message says what to do."""
+
+
+class Table(BaseModel):
+    """See storage.backup.DumpedTable."""
+
+    model_config = ConfigDict(frozen=True)
+
+    columns: tuple[str, ...]
+    rows: int
+    months: tuple[date, ...] = ()
+
+
+class BackupManifest(BaseModel):
+    """What a backup holds. `files` are hashes by path within it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
+    made_at: datetime
+    code_version: str
+    schema_version: str
+    tables: dict[str, Table]
+    aliases: dict[str, AliasPointer]
+    files: dict[str, str]
+
+
+def back_up(home: Installation, url: str, registry: Registry, target: Path, on_step: OnStep) -> BackupManifest:
+    """Writes a whole backup into `target`, a new or empty folder, while everything goes on running.
+
+    Raises BackupError, StorageError, ArtifactRefused.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise BackupError(f"{target} is not empty: name a new folder")
+    for folder in (target, target / "database", target / "registry", target / "secrets"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    dumped = asyncio.run(dump(url, target / "database", lambda table, rows: on_step(f"{table}: {rows} rows")))
+    aliases = {f"{kind}/{name}": found for kind, name in ALIASES if (found := registry.read_alias(kind, name))}
+    for kind in get_args(Kind):
+        for version in registry.versions(kind):
+            registry.fetch(kind, version, target / "registry" / kind)
+            on_step(f"{kind} {version}")
+    for secret in sorted(home.secrets_dir.glob("*")) if home.secrets_dir.is_dir() else []:
+        if secret.name not in NOT_KEPT and not secret.name.startswith("."):
+            shutil.copyfile(secret, target / "secrets" / secret.name, follow_symlinks=False)
+            (target / "secrets" / secret.name).chmod(0o600)
+    manifest = BackupManifest(
+        made_at=datetime.now(UTC),
+        code_version=evershelf.__version__,
+        schema_version=dumped.schema_version,
+        tables={name: Table.model_validate(asdict(table)) for name, table in dumped.tables.items()},
+        aliases=aliases,
+        files={str(path.relative_to(target)): _sha256(path) for path in _files(target)},
+    )
+    _write_last(target / MANIFEST, manifest.model_dump_json(indent=2))
+    on_step(f"whole: {len(manifest.files)} files in {target}")
+    return manifest
+
+
+def opened(source: Path, on_step: OnStep) -> BackupManifest:
+    """The manifest of a backup, after reading every byte of it. Raises BackupError for one that is not whole."""
+    try:
+        manifest = BackupManifest.model_validate_json((source / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise BackupError(f"{source} is no whole backup: {MANIFEST} is missing, which is written last") from error
+    except ValidationError as error:
+        raise BackupError(f"{source / MANIFEST} is damaged, or of a newer Evershelf") from error
+    for name, sha256 in manifest.files.items():
+        path = source / name
+        if ".." in Path(name).parts or not path.is_file() or _sha256(path) != sha256:
+            raise BackupError(f"{path} is missing or damaged: this backup cannot be restored")
+    on_step(f"verified: {len(manifest.files)} files of {manifest.made_at:%Y-%m-%d %H:%M} UTC")
+    return manifest
+
+
+def restore(
+    url: str,
+    registry: Registry,
+    source: Path,
+    *,
+    overwrite: bool,
+    remembered: tuple[Erasure, ...] = (),
+    on_step: OnStep,
+) -> Reapplied:
+    """Brings database and registry back and erases again whom the database, or `remembered`, knows as erased.
+
+    The secrets have to be there already: see `restore_secrets`. Nothing is touched before every byte is verified.
+    Raises BackupError, NotEmptyError, StorageError, ArtifactRefused.
+    """
+    manifest = opened(source, on_step)
+    asyncio.run(migrate(url))
+    tables = {name: DumpedTable(table.columns, table.rows, table.months) for name, table in manifest.tables.items()}
+    known = asyncio.run(
+        load(
+            url,
+            source / "database",
+            Dump(manifest.schema_version, tables),
+            overwrite=overwrite,
+            on_table=lambda table, rows: on_step(f"{table}: {rows} rows"),
+        )
+    )
+    _restore_registry(registry, source, manifest, on_step)
+    done = asyncio.run(_reapply(url, (*known, *remembered)))
+    on_step(f"erased again: {done.events} events, {done.decisions} decisions, {done.attributes} attributes")
+    return done
+
+
+def restore_secrets(home: Installation, source: Path, manifest: BackupManifest, *, overwrite: bool) -> None:
+    """Puts the secrets of a verified backup in place. Raises BackupError where others are there."""
+    kept = {Path(name).name: (source / name).read_text() for name in manifest.files if name.startswith("secrets/")}
+    differing = [name for name, value in kept.items() if home.secret(name) not in {None, value.strip()}]
+    if differing and not overwrite:
+        raise BackupError(f"{home.secrets_dir / differing[0]} is another one: add --overwrite to replace it")
+    home.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, value in kept.items():
+        home.keep_secret(name, value.strip())
+
+
+async def _reapply(url: str, remembered: tuple[Erasure, ...]) -> Reapplied:
+    pool = await open_pool(url, size_max=1, statement_timeout_ms=3_600_000)
+    try:
+        return await reapply_erasures(pool, remembered)
+    finally:
+        await pool.close()
+
+
+def _restore_registry(registry: Registry, source: Path, manifest: BackupManifest, on_step: OnStep) -> None:
+    for kind in get_args(Kind):
+        for folder in sorted((source / "registry" / kind).glob("*")):
+            # The backup's own hashes were checked; who may sign is for those to judge who load a version.
+            registry.publish(kind, parse_kind(kind, folder.name, manifest_text(folder), KeyRing(())), folder)
+            on_step(f"{kind} {folder.name}")
+    for kind, name in ALIASES:
+        pointer = manifest.aliases.get(f"{kind}/{name}")
+        now = registry.read_alias(kind, name)
+        if pointer is not None and (now is None or now.version != pointer.version):
+            registry.move_alias(
+                kind,
+                name,
+                pointer.version,
+                expected_sequence=now.sequence if now else None,
+                moved_by="restore",
+                reason=f"as in the backup of {manifest.made_at:%Y-%m-%d %H:%M} UTC",
+                plan=pointer.plan,
+            )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(READ_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _write_last(path: Path, text: str) -> None:
+    """Whole, or not at all: what makes a folder a backup appears in one step, after all else is on disk."""
+    for each in _files(path.parent):
+        with each.open("rb") as file:
+            os.fsync(file.fileno())
+    draft = path.with_name(f".{path.name}")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
