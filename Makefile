@@ -42,6 +42,11 @@ SEEDS ?= 1000
 simulate: setup ## Put the gateway through a thousand simulated runs with faults.
 	@$(BIN)/evershelf simulate --seeds $(SEEDS)
 
+FUZZ_EXAMPLES ?= 100
+.PHONY: fuzz
+fuzz: setup ## Try made-up requests against both API documents and the services behind them; some minutes.
+	@EVERSHELF_TEST_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n 2 tests/contracts $(PYTEST_ARGUMENTS)
+
 # What looks like a secret and is none: repeated bytes and plain phrases of tests, the pattern of a database address.
 NO_SECRETS := '"[0-9a-f]{2}" \* 32|user:password@|"a password of a test"|"correct horse battery"'
 

@@ -8,10 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from evershelf.contracts.refusals import with_refusals
+
 
 def install(app: FastAPI) -> None:
     """Answers before FastAPI's own route would, which encodes the document for every caller while all others wait."""
     assert app.openapi_url is not None
+    describe = app.openapi
+    app.openapi = lambda: with_refusals(describe())  # type: ignore[method-assign]  # the way that FastAPI's manual tells
     app.router.routes.insert(0, Route(app.openapi_url, Description(app).answer))
 
 

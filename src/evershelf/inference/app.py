@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 import evershelf
 from evershelf.contracts.problems import ProblemType
+from evershelf.contracts.refusals import with_refusals
 from evershelf.inference.model_slot import ModelSlot
 from evershelf.inference.problems import PROBLEM_MEDIA_TYPE, problem_bytes
 from evershelf.inference.rank_desk import RankDesk
@@ -45,6 +46,8 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         exception_handlers={HTTPException: _http_problem},
     )
     app.include_router(build_router(slot, telemetry))
+    describe = app.openapi
+    app.openapi = lambda: with_refusals(describe())  # type: ignore[method-assign]  # the way that FastAPI's manual tells
     return app
 
 
