@@ -36,6 +36,6 @@ VOLUME ["/var/lib/evershelf/gateway"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Live, not ready: a gateway without a snapshot must not be killed. Balancers ask /readyz.
-HEALTHCHECK --interval=5s --timeout=10s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-I", "-S", "/opt/evershelf/healthy.py", "8080", "/livez"]
 CMD ["python", "-m", "evershelf.gateway"]

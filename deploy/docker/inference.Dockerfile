@@ -37,6 +37,6 @@ VOLUME ["/var/lib/evershelf/inference"]
 EXPOSE 8081
 STOPSIGNAL SIGTERM
 # Live, not ready: without a model it waits for one, and gateways answer from the baseline.
-HEALTHCHECK --interval=5s --timeout=10s --start-period=40s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-I", "-S", "/opt/evershelf/healthy.py", "8081", "/livez"]
 CMD ["python", "-m", "evershelf.inference"]
