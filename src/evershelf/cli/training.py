@@ -19,6 +19,7 @@ from evershelf.cli.training_record import recorded
 
 if TYPE_CHECKING:
     from evershelf.contracts.manifest import SnapshotManifest
+    from evershelf.registry.store import Registry
     from evershelf.training.evaluate import Comparison
     from evershelf.training.pipeline import OnStep, TrainingOutcome
     from evershelf.training.settings import TrainingSettings
@@ -137,26 +138,51 @@ def _evaluate_files(
 
 def refresh(
     every: Annotated[str | None, typer.Option("--every", help="Repeat, such as 30s, 5m, 1h.")] = None,
+    *,
+    model: Annotated[bool, typer.Option("--model", help="The champion's counts first; exit code 3: held.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Renew the gateway's snapshot from the database, once or again and again; then once a day drop what is old."""
     from evershelf.cli.retention import daily
-    from evershelf.training.snapshot import refresh as run
+    from evershelf.training.snapshot import refresh as build
 
     interval_s = None if every is None else seconds_of(every)
     versions = publishing_registry(data_dir)
     with migrated(data_dir) as url:
+
+        def once() -> bool:
+            renewed = not model or _renewed(url, versions)
+            _print_snapshot(build(url, versions), as_json=as_json)
+            return renewed
+
         if interval_s is None:
-            _print_snapshot(run(url, versions), as_json=as_json)
-        else:
-            keep_house = daily(url)
+            if not once():
+                raise typer.Exit(GATE_HELD)
+            return
+        keep_house = daily(url)
 
-            def renew() -> None:
-                _print_snapshot(run(url, versions), as_json=as_json)
-                keep_house()
+        def again() -> None:
+            once()
+            keep_house()
 
-            repeat(renew, interval_s, verb="refresh")
+        repeat(again, interval_s, verb="refresh")
+
+
+def _renewed(url: str, versions: "Registry") -> bool:
+    """Whether the champion now counts what happened until now."""
+    from evershelf.training.gate import failures
+    from evershelf.training.renewal import renew
+    from evershelf.training.validate import DataRefusedError
+
+    try:
+        manifest, fit = renew(url, versions, _settings(None, None))
+    except DataRefusedError as error:
+        print_progress(f"evershelf: held: {error}")
+        return False
+    held = ", ".join(failures(manifest.gate))
+    print_progress(f"evershelf: {manifest.version} {'is the champion now' if fit else f'is held: {held}'}")
+    return fit
 
 
 def repeat(action: Callable[[], object], interval_s: float, *, verb: str) -> None:

@@ -102,11 +102,11 @@ class Fitter:
         self._matrices: dict[tuple[Any, ...], SparseRows] = {}  # Any: a key is whatever a matrix depends on
         self._popularities: dict[float | None, Float64s] = {}
 
-    def fit(self, parameters: Parameters) -> Fitted:
-        """The model of these parameters; the same parameters give the same bytes."""
+    def fit(self, parameters: Parameters, *, neighbours: SparseRows | None = None) -> Fitted:
+        """The model of these parameters; the same parameters give the same bytes. `neighbours`: fitted already."""
         rows = {}
         if parameters.neighbours_weight > 0:
-            rows[NEIGHBOURS] = self._neighbours(parameters)
+            rows[NEIGHBOURS] = neighbours or self._neighbours(parameters)
         if parameters.co_visitation_weight > 0:
             rows[CO_VISITATION] = self._co_visitation(parameters)
         if parameters.content_weight > 0 and self.has_content:

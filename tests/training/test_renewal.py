@@ -1,0 +1,57 @@
+"""Renewing the champion between trainings: fresh counts, the same recipe, and the gate all the same."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from evershelf.contracts.events import EventType
+from evershelf.registry.aliases import AliasConflict
+from evershelf.storage.events import store_events
+from evershelf.training.package import recipe_of
+from evershelf.training.pipeline import train
+from evershelf.training.renewal import renew
+
+
+def tensors(registry, version):
+    return load_file(registry.path("models", version) / "model.safetensors")
+
+
+async def test_a_renewed_champion_knows_what_happened_since_and_keeps_its_recipe(
+    filled_database_url, registry, quick_settings, pool, taste
+):
+    # Promise: the newest events reach the served model without a training run, unless they are unlike the champion's.
+    until = taste.BEGIN + timedelta(days=50)
+    trained = await asyncio.to_thread(train, filled_database_url, registry, quick_settings, as_of=until)
+    manifest, fit = await asyncio.to_thread(renew, filled_database_url, registry, quick_settings)
+    assert fit
+    assert registry.read_alias("models", "champion").version == manifest.version
+    assert registry.read_alias("models", "previous").version == trained.manifest.version
+    assert manifest.data.events > trained.manifest.data.events
+    assert recipe_of(manifest) == recipe_of(trained.manifest)
+    assert manifest.serving == trained.manifest.serving
+    assert manifest.gate[0].name == "renewed"
+    before, after = tensors(registry, trained.manifest.version), tensors(registry, manifest.version)
+    assert set(before) == set(after)
+    assert not np.array_equal(before["popularity"], after["popularity"])
+    for name in set(before) & {"neighbours.indices", "neighbours.weights"}:
+        np.testing.assert_array_equal(before[name], after[name])
+
+    sample = taste.wire_events(taste.events())
+    kinds = {event.event_type for event in sample}
+    other = next(kind for kind in (EventType.ADD_TO_CART, EventType.PURCHASE, EventType.CONSUME) if kind not in kinds)
+    flood = [event.model_copy(update={"event_id": uuid.uuid4(), "event_type": other}) for event in 3 * sample]
+    for first in range(0, len(flood), 1_000):
+        await store_events(pool, flood[first : first + 1_000])
+    held, fit = await asyncio.to_thread(renew, filled_database_url, registry, quick_settings)
+    assert not fit
+    assert "data_event_types" in {check.name for check in held.gate if not check.passed}
+    assert registry.read_alias("models", "champion").version == manifest.version
+
+
+async def test_without_a_champion_there_is_nothing_to_renew(database_url, registry, quick_settings):
+    with pytest.raises(AliasConflict, match="no champion"):
+        await asyncio.to_thread(renew, database_url, registry, quick_settings)
