@@ -115,6 +115,15 @@ containers-test: setup ## Build the images, run the stack, break each part under
 aws-test: setup ## Check the Terraform configuration, make everything in an imitation of AWS, destroy it.
 	@PYTHON=$(abspath $(BIN))/python deploy/aws/check apply
 
+# Takes minutes: a stack under load, and a Prometheus that scrapes it, out of Debian's package like promtool.
+.PHONY: dashboards-live
+dashboards-live: setup ## Run every expression of the dashboards against a live Prometheus.
+	@command -v prometheus >/dev/null || test -x $(BIN)/prometheus || { folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT \
+		&& { test "$$(id -u)" != 0 || timeout 120 apt-get update -qq; } && (cd $$folder && timeout 120 apt-get download -qq prometheus) \
+		&& dpkg -x $$folder/prometheus_*.deb $$folder && install $$folder/usr/bin/prometheus $(BIN)/; } 2>/dev/null \
+		|| echo "no Prometheus, and it cannot be fetched here: the check will be skipped"
+	@EVERSHELF_TEST_PROMETHEUS=1 $(BIN)/pytest -s -q tests/deploy/test_dashboards_live.py $(PYTEST_ARGUMENTS)
+
 .PHONY: dashboards
 dashboards: setup ## Write Grafana's dashboards.
 	@$(BIN)/python deploy/observability/grafana/dashboards.py
