@@ -5,7 +5,10 @@ const GATEWAY_PID = Number(process.env.EVERSHELF_TEST_GATEWAY_PID);
 
 test("everything stopped but web: the last list is shown, and the console keeps what it read", async ({ page, context }) => {
   const shop = await context.newPage();
-  await shop.goto("/");
+  await expect(async () => {
+    await shop.goto("/"); // until this visitor has seen a list of their own, which a loaded machine may miss at first
+    await expect(shelf(shop, "home").locator("[data-served-from=gateway]")).toBeVisible({ timeout: 3_000 });
+  }).toPass();
   await expect(cards(shelf(shop, "home"))).toHaveCount(10);
   const before = await itemIds(shelf(shop, "home"));
   await logIn(page, "/console?range=900");
