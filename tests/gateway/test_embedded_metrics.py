@@ -1,5 +1,8 @@
 """The log tells CloudWatch what happened since the line before, by its own format and at no answer's cost."""
 
+import re
+from pathlib import Path
+
 from structlog.testing import capture_logs
 
 from evershelf.contracts.recommendations import Reason, Source
@@ -8,6 +11,7 @@ from evershelf.gateway.outside import Clock
 from evershelf.gateway.telemetry import GAUGES, Telemetry
 from tests.gateway.gateway_world import open_world, valid
 
+ROOT = Path(__file__).resolve().parents[2]
 UNITS = {"Count", "Seconds", "None"}
 
 
@@ -44,8 +48,8 @@ def test_a_line_is_in_the_format():
     line = told(EmbeddedMetrics(60.0, Telemetry().families, Clock()))
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert isinstance(line["_aws"]["Timestamp"], int)
-    assert directive["Dimensions"] == [["service"]]
-    assert isinstance(line["service"], str)
+    assert directive["Dimensions"] == [["Service"]]
+    assert isinstance(line["Service"], str)
     assert {metric["Unit"] for metric in directive["Metrics"]} <= UNITS
     assert all(isinstance(line[metric["Name"]], int | float) for metric in directive["Metrics"])
     assert len(directive["Metrics"]) <= 100
@@ -71,3 +75,11 @@ async def test_a_gateway_writes_its_last_line_when_it_ends(postgres, tmp_path):
         found = [line for line in lines if line["event"] == EVENT]
         assert len(found) == lines_wanted
         assert all(line["Answers"] == 1 for line in found)
+
+
+def test_what_the_alarms_in_aws_read_is_told():
+    # Promise: Terraform's alarms name metrics of this table; the age of the oldest event is not told yet.
+    told_in = (ROOT / "deploy" / "aws" / "modules" / "monitoring" / "main.tf").read_text()
+    read_there = set(re.findall(r'= \["(\w+)", "(?:Sum|Maximum|Minimum)"\]', told_in))
+    assert read_there - {figure.name for figure in FIGURES} <= {"SpoolOldestEventAge"}
+    assert 'dimensions  = { Service = "gateway" }' in told_in

@@ -44,12 +44,12 @@ FIGURES = (
     Figure("EventsAccepted", "evershelf_spool_events_accepted", COUNT),
     Figure("EventsRefused", "evershelf_events_refused_total", COUNT),
     Figure("DeadLetters", "evershelf_spool_events_dead", COUNT),
-    Figure("SpoolPending", "evershelf_spool_events_pending", COUNT, grows=False),
+    Figure("SpoolEventsPending", "evershelf_spool_events_pending", COUNT, grows=False),
     Figure("SnapshotAge", "evershelf_snapshot_age_seconds", SECONDS, grows=False),
     Figure("ModelAge", "evershelf_model_age_seconds", SECONDS, grows=False),
     Figure("TrainingAge", "evershelf_training_age_seconds", SECONDS, grows=False),
     Figure("DatabaseUp", "evershelf_database_up", NONE, grows=False),
-    Figure("CircuitClosed", "evershelf_inference_circuit_closed", NONE, grows=False),
+    Figure("InferenceCircuitClosed", "evershelf_inference_circuit_closed", NONE, grows=False),
 )
 
 
@@ -111,8 +111,8 @@ def line(before: Mapping[str, float], now: Mapping[str, float], *, at_s: float) 
     }
     directive = {
         "Namespace": NAMESPACE,
-        "Dimensions": [["service"]],
+        "Dimensions": [["Service"]],
         "Metrics": [{"Name": figure.name, "Unit": figure.unit} for figure in known],
     }
     stamp = {"Timestamp": int(at_s * 1_000), "CloudWatchMetrics": [directive]}
-    return {"_aws": stamp, "service": "evershelf-gateway", **values}
+    return {"_aws": stamp, "Service": "gateway", **values}

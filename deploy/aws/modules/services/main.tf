@@ -14,6 +14,8 @@ locals {
       environment = merge(local.registry, var.environment, {
         EVERSHELF_DATABASE_URL  = var.database_url
         EVERSHELF_INFERENCE_URL = "http://inference.${aws_service_discovery_private_dns_namespace.this.name}:8081"
+        # The log driver carries these lines to CloudWatch, which makes metrics of them: the alarms read those.
+        EVERSHELF_GATEWAY_EMF_INTERVAL_S = "60"
       })
       secrets = { EVERSHELF_KEY_SECRET = local.secret.EVERSHELF_KEY_SECRET, PGPASSWORD = "${var.database_secret}:password::" }
     }
