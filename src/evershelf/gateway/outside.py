@@ -58,6 +58,7 @@ class Outside:
     open_sqlite: Callable[[Path], sqlite3.Connection] = open_sqlite
 
     settle: Callable[[], None] = spare_the_collector
+    log_lines_dropped: Callable[[], int] = int
 
     def new_id(self) -> UUID:
         """A random id (version 4), from the same chance as everything else."""

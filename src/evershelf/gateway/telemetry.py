@@ -1,11 +1,9 @@
 """What the gateway counts and logs: bounded labels, constant event names, never an id of a user or an item."""
 
-import logging
-import sys
 import traceback
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, TextIO, cast, get_args
+from typing import Literal, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -14,7 +12,6 @@ from prometheus_client.registry import Collector
 
 from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
-from evershelf.gateway.log_writer import LogWriter
 from evershelf.gateway.operation_metrics import OperationMetrics
 from evershelf.gateway.rollout_metrics import RolloutMetrics
 from evershelf.policy.shedding import Priority, Service
@@ -221,6 +218,7 @@ GAUGES: Mapping[str, str] = {
     "evershelf_spool_quarantined": "Damaged spool files that were put aside since the start; their events wait there.",
     "evershelf_spool_failures": "Commits of the spool that failed since the start.",
     "evershelf_shipping_failures_in_a_row": "Batches in a row that PostgreSQL did not take.",
+    "evershelf_log_lines_dropped": "Log lines for which stdout had no room since the start.",
     "evershelf_decisions_dropped": "Decisions that were not kept, for want of room or time, since the start.",
 }
 
@@ -232,22 +230,3 @@ class _Reading(Collector):
     def collect(self) -> Iterator[Metric]:
         for name, value in self._figures().items():
             yield GaugeMetricFamily(name, GAUGES[name], value=value)
-
-
-def configure_logging() -> None:
-    """Sends all log lines of the process to stdout, each a JSON object; what libraries warn of goes the same way.
-
-    No line is waited for: while nobody reads stdout, lines are kept, then dropped.
-    """
-    writer = LogWriter(sys.stdout)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", writer)),  # it is asked to write and to flush
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, stream=cast("TextIO", writer))

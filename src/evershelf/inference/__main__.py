@@ -1,6 +1,5 @@
 """Runs the model server: `python -m evershelf.inference`."""
 
-import logging
 import signal
 import socket
 import sys
@@ -11,6 +10,7 @@ import uvicorn
 
 from evershelf.inference.app import create_app
 from evershelf.inference.settings import InferenceSettings
+from evershelf.logs.configuration import configure_logging
 
 BACKLOG = 256
 # Longer than any caller's pool keeps an idle connection: the caller closes, and no request meets a closed door.
@@ -21,13 +21,13 @@ def main() -> None:
     """Serves until SIGTERM or SIGINT, then finishes what is in hand (within `inference_grace_s`) and exits with 0."""
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    _configure_logs()
+    writer = configure_logging(tracebacks=True)
     settings = InferenceSettings()
     listening = socket.create_server((settings.inference_host, settings.inference_port), backlog=BACKLOG)
     port = listening.getsockname()[1]
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            create_app(settings, log_lines_dropped=lambda: writer.dropped),
             loop="uvloop",
             http="httptools",
             ws="none",
@@ -50,21 +50,6 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     # Before the server runs this ends the program; while it runs it has handlers of its own, and raises the signal
     # again once it has drained.
     sys.exit(0)
-
-
-def _configure_logs() -> None:
-    """One JSON object a line on standard output: our events, and whatever libraries have to warn of."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Puts the model server together: slot, desk and routes as one FastAPI application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
@@ -20,9 +20,9 @@ from evershelf.inference.telemetry import Telemetry
 from evershelf.tracing.opening import open_tracer
 
 
-def create_app(settings: InferenceSettings) -> FastAPI:
+def create_app(settings: InferenceSettings, *, log_lines_dropped: Callable[[], int] = int) -> FastAPI:
     """The application. Building it touches no disk; the registry is first looked at when it starts."""
-    telemetry = Telemetry()
+    telemetry = Telemetry(log_lines_dropped)
     slot = ModelSlot(settings, telemetry)
     tracer = open_tracer("evershelf-inference", settings)
 

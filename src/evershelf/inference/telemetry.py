@@ -1,5 +1,6 @@
 """What the model server counts: one Prometheus registry a process, bounded labels, never an id."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -27,8 +28,13 @@ class Outcome(StrEnum):
 class Telemetry:
     """The metrics of one process, at zero from the start so that a rate can be taken of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_lines_dropped: Callable[[], int] = int) -> None:
         self._registry = CollectorRegistry()
+        Gauge(
+            "evershelf_inference_log_lines_dropped",
+            "Log lines for which stdout had no room since the start.",
+            registry=self._registry,
+        ).set_function(log_lines_dropped)
         requests = Counter(
             "evershelf_inference_requests", "Rank requests by outcome.", ["outcome"], registry=self._registry
         )

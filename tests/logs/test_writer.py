@@ -5,7 +5,7 @@ import os
 import threading
 from contextlib import suppress
 
-from evershelf.gateway.log_writer import LINES_MAX, LogWriter
+from evershelf.logs.writer import LINES_MAX, LogWriter
 
 PATIENCE_S = 20.0
 

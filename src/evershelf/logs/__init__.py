@@ -1,0 +1,1 @@
+"""Log lines of a serving process: JSON on stdout, never waited for."""
