@@ -37,6 +37,10 @@ test: setup web chromium promtool ## Run all tests.
 chaos: setup ## Inject one fault of every kind under load, then kill for a while; at most 20 minutes.
 	@timeout --foreground --kill-after 60 1200 $(BIN)/evershelf drill run short kill-loop $(DRILL_ARGUMENTS)
 
+.PHONY: bench
+bench: setup ## Measure this machine against the targets; the short form, at most 10 minutes where it is quiet.
+	@$(BIN)/evershelf bench all --form short
+
 SEEDS ?= 1000
 .PHONY: simulate
 simulate: setup ## Put the gateway through a thousand simulated runs with faults.

@@ -1,21 +1,17 @@
 """What an answer costs the gateway: behind FastAPI, through the front, and shed; CPU per request, interleaved.
 
-Usage: python benchmarks/front.py [--rounds 8] [--requests 1000] [--connections 16] [--items 10000] [--json]
+Usage: python benchmarks/front.py [--form smoke|short|long] [--rounds 8] [--connections 16] [--items 10000] [--json]
 Real gateways on an embedded PostgreSQL; inference is a stub in this process that always answers alike, so that only the
 gateway's own price is told. CPU is that of the whole process, as the operating system accounts it.
 """
 
 import argparse
 import asyncio
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +19,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import uvicorn
+from accounting import cpu_s
+from told import Target, Told, parser
+from world import await_ready
 
 from evershelf.contracts.catalog import Item
 from evershelf.contracts.events import Event
@@ -43,9 +42,8 @@ from evershelf.training.snapshot import refresh
 
 SECRET = "5b" * 32
 USERS, EVENTS_A_USER, CATEGORIES, ROWS_A_CALL = 200, 10, 40, 1_000
-READY_S_MAX = 30.0
 K = 20
-NOISY_SPREAD = 0.25
+SIZES = {"smoke": (64, 500), "short": (1_000, 10_000), "long": (2_000, 10_000)}
 # Any lag at all is more than this: such a gateway sheds everything.
 ALWAYS_SHED = {"EVERSHELF_GATEWAY_LOOP_LAG_MS_MAX": "0.000001"}
 NEVER_SHED = {"EVERSHELF_GATEWAY_LOOP_LAG_MS_MAX": "1000000"}
@@ -78,14 +76,14 @@ VARIANTS = (
 
 def main() -> None:
     """Serves one way in a child process, or measures all variants."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--requests", type=int, default=1_000)
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", choices=("quick", "asgi", "fastapi"))
-    arguments = parser.parse_args()
+    options = parser(__doc__, rounds=8)
+    options.add_argument("--requests", type=int)
+    options.add_argument("--connections", type=int, default=16)
+    options.add_argument("--items", type=int)
+    options.add_argument("--serve", choices=("quick", "asgi", "fastapi"))
+    arguments = options.parse_args()
+    requests, items = SIZES[arguments.form]
+    arguments.requests, arguments.items = arguments.requests or requests, arguments.items or items
     if arguments.serve:
         serve(arguments.serve)
         return
@@ -166,11 +164,6 @@ async def ask(variant: Variant, port: int, key: str, start: int, requests: int) 
     return matching
 
 
-def cpu_s(pid: int) -> float:
-    """CPU time of another process, all threads, in seconds: its clock, by the kernel's numbering of such clocks."""
-    return time.clock_gettime(~pid << 3 | 2)
-
-
 @contextmanager
 def gateway(way: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     """Port and pid of a running gateway."""
@@ -181,23 +174,11 @@ def gateway(way: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        await_ready(port)
+        await_ready(child, port, "/readyz")
         yield port, child.pid
     finally:
         child.terminate()
         child.wait()
-
-
-def await_ready(port: int) -> None:
-    """Returns when the gateway serves from a snapshot."""
-    deadline_s = time.monotonic() + READY_S_MAX
-    while time.monotonic() < deadline_s:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("the gateway did not become ready")
 
 
 async def furnish(url: str, registry: Path, items: int) -> str:
@@ -253,32 +234,22 @@ def answer_alike(items: int):  # noqa: ANN201 - what start_server takes
 
 
 def report(spent: dict[str, list[float]], *, as_json: bool) -> None:
-    """The medians, the spread, and the ratios that decide."""
-    medians = {name: statistics.median(values) for name, values in spent.items()}
-    ratios = {
-        "front / FastAPI, full": medians["full, front"] / medians["full, FastAPI"],
-        "front / FastAPI, baseline": medians["baseline, front"] / medians["baseline, FastAPI"],
-        "traced 1 % / untraced": medians["traced 1 %"] / medians["full, front"],
-        "traced all / untraced": medians["traced all"] / medians["full, front"],
-        "shed / full, by ASGI": medians["shed, front"] / medians["full, front"],
-        "shed / full, quick lane": medians["shed, quick lane"] / medians["full, front"],
+    """The medians, and what shedding costs."""
+    told = Told("overload")
+    rows = {
+        name: told.add_rounds({"variant": name}, [{"cpu_us": value} for value in values], "cpu_us")["cpu_us"]
+        for name, values in spent.items()
     }
-    noisy = sorted(name for name, values in spent.items() if spread(values) > NOISY_SPREAD)
-    if as_json:
-        print(json.dumps({"cpu_us": medians, "ratios": ratios, "noisy": noisy, "rounds": spent}, indent=2))
-        return
-    for name, values in spent.items():
-        print(f"{name:20s} {medians[name]:8.1f} us of CPU a request (spread {spread(values):.0%})")
-    for name, ratio in ratios.items():
-        print(f"{name:26s} {ratio:.3f}")
-    if noisy:
-        print(f"too noisy to tell: {', '.join(noisy)}")
-
-
-def spread(values: Sequence[float]) -> float:
-    """The middle half of the values as a share of their median."""
-    quarters = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
-    return (quarters[2] - quarters[0]) / statistics.median(values)
+    full = rows["full, front"]
+    told.notes += [
+        f"front over FastAPI, full: {full / rows['full, FastAPI']:.3f}",
+        f"front over FastAPI, baseline: {rows['baseline, front'] / rows['baseline, FastAPI']:.3f}",
+        f"traced 1 % over untraced: {rows['traced 1 %'] / full:.3f}",
+        f"traced all over untraced: {rows['traced all'] / full:.3f}",
+        f"shed by ASGI over full: {rows['shed, front'] / full:.3f}",
+    ]
+    told.targets.append(Target("CPU of a shed answer over a full one", 0.08, "x", rows["shed, quick lane"] / full))
+    told.tell(as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,28 @@
 """What a question to inference costs the gateway: aiohttp against the lean client, one by one and in batches.
 
-    .venv/bin/python benchmarks/hop.py [--rounds 3] [--seconds 2] [--json]
+    python benchmarks/hop.py [--form smoke|short|long] [--rounds 3] [--seconds 2] [--json]
 
 The gateway's own InferenceClient asks a stand-in for inference (the same server software, replies of real size, no
 ranking) over TCP. Each variant runs in a process of its own, interleaved with the others in every round; CPU is what
 the operating system accounts to each process; the figures are medians over the rounds, and their ratios.
 """
 
-import argparse
 import asyncio
 import json
 import os
 import resource
 import socket
-import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from random import Random
 
 import aiohttp
 import orjson
 import uvicorn
 import uvloop
+from accounting import cpu_s
+from told import Told, parser
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.recommendations import Reason
@@ -37,7 +36,7 @@ from evershelf.gateway.telemetry import Telemetry
 HISTORY_ITEMS = 50
 K = 40
 CONCURRENCIES = (1, 16, 64)
-NOISY_SPREAD = 0.3
+SECONDS = {"smoke": 0.1, "short": 1.0, "long": 2.0}
 REPLY_BYTES_MAX = 512 * 1_024
 # name -> (client, slots, batch)
 VARIANTS = {
@@ -82,20 +81,19 @@ class AiohttpHop:
 
 def main() -> None:
     """Runs the variants in turn and prints what they cost."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", type=int)
-    parser.add_argument("--client", nargs=2)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float)
+    options.add_argument("--serve", type=int)
+    options.add_argument("--client", nargs=2)
+    arguments = options.parse_args()
+    seconds = arguments.seconds or SECONDS[arguments.form]
     if arguments.serve is not None:
         serve(arguments.serve)
     elif arguments.client:
         name, port = arguments.client
-        print(json.dumps(uvloop.run(measure(name, int(port), arguments.seconds))))
+        print(json.dumps(uvloop.run(measure(name, int(port), seconds))))
     else:
-        report(run(arguments.rounds, arguments.seconds), as_json=arguments.json)
+        report(run(arguments.rounds, seconds), as_json=arguments.json)
 
 
 def run(rounds: int, seconds: float) -> dict[str, dict[int, list[dict[str, float]]]]:
@@ -121,30 +119,16 @@ def run(rounds: int, seconds: float) -> dict[str, dict[int, list[dict[str, float
 
 
 def report(found: dict[str, dict[int, list[dict[str, float]]]], *, as_json: bool) -> None:
-    """Medians, ratios to the first variant, and whether the machine was too noisy to tell."""
-    rows, noisy = [], False
+    """Medians by variant and concurrency, each with its ratio to the first variant."""
+    told = Told("hop")
     for concurrency in CONCURRENCIES:
-        first = None
-        for name, by_concurrency in found.items():
-            figures = by_concurrency[concurrency]
-            median = {key: statistics.median(each[key] for each in figures) for key in figures[0]}
-            first = first or median["gateway_us"]
-            spread = [each["gateway_us"] for each in figures]
-            noisy |= (max(spread) - min(spread)) > NOISY_SPREAD * median["gateway_us"]
-            rows.append(
-                {"variant": name, "concurrency": concurrency} | median | {"ratio": median["gateway_us"] / first}
-            )
-    if as_json:
-        print(json.dumps({"rows": rows, "noisy": noisy, "load": os.getloadavg()[0]}))
-        return
-    heads = ("gateway us", "inference us", "req/s", "p50 ms", "p99 ms", "ratio")
-    print(f"{'variant':22}{'c':>4}" + "".join(f"{head:>13}" for head in heads))
-    for row in rows:
-        print(
-            f"{row['variant']:22}{row['concurrency']:>4}{row['gateway_us']:>13.0f}{row['inference_us']:>13.0f}"
-            f"{row['per_s']:>13.0f}{row['p50_ms']:>13.2f}{row['p99_ms']:>13.2f}{row['ratio']:>13.2f}"
-        )
-    print("the machine was too noisy to tell" if noisy else "quiet enough", f"(load {os.getloadavg()[0]:.1f})")
+        rows = [
+            told.add_rounds({"variant": name, "concurrency": concurrency}, rounds[concurrency], "gateway_us")
+            for name, rounds in found.items()
+        ]
+        first = rows[0]["gateway_us"]
+        told.rows[-len(rows) :] = [{**row, "ratio": row["gateway_us"] / first} for row in rows]
+    told.tell(as_json=as_json)
 
 
 async def measure(name: str, port: int, seconds: float) -> dict[int, dict[str, float]]:
@@ -211,9 +195,8 @@ def own_cpu_s() -> float:
 
 
 def server_cpu_s() -> float:
-    """CPU that the stand-in has used; in steps of 10 ms."""
-    fields = Path(f"/proc/{os.environ['HOP_SERVER_PID']}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU that the stand-in has used."""
+    return cpu_s(int(os.environ["HOP_SERVER_PID"]))
 
 
 def serve(port: int) -> None:

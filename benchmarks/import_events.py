@@ -1,12 +1,11 @@
 """How many events a second an import carries end to end, and where the time goes.
 
-Usage: python benchmarks/import_events.py [--rows 1000000] [--data ../shared/data] [--database-url URL] [--json]
+Usage: python benchmarks/import_events.py [--form smoke|short|long] [--data DIR] [--database-url URL] [--json]
 Without a URL an embedded PostgreSQL is started with its usual settings and removed afterwards.
 """
 
 import argparse
 import asyncio
-import json
 import resource
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
+from told import Target, Told, parser
 
 from evershelf.importing.datasets import import_dataset
 from evershelf.importing.files import import_events
@@ -30,6 +30,8 @@ from evershelf.storage.embedded import EmbeddedPostgres
 from evershelf.storage.migrate import migrate
 
 SEED = 7
+ROWS = {"smoke": 5_000, "short": 300_000, "long": 1_000_000}
+AGAIN = "the same csv again"
 MAP = "user_id=user,item_id=item,occurred_at=at,event_type=type"
 TYPES = np.array(["view", "cart", "buy"])
 
@@ -40,21 +42,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="evershelf-bench-") as name, _server(arguments, Path(name)) as url:
         Path(name).chmod(0o755)
         cases = asyncio.run(_run(url, Path(name), arguments))
-    if arguments.json:
-        print(json.dumps(cases))
-        return
+    told = Told("import")
     for case, figures in cases.items():
-        steps = " ".join(f"{step} {seconds:.2f} s" for step, seconds in figures["steps_s"].items())
-        print(f"{case:24}{figures['read']:>9} rows{figures['seconds']:7.2f} s{figures['rows_per_s']:>9.0f}/s  {steps}")
+        steps = {f"{step}_s": seconds for step, seconds in figures["steps_s"].items()}
+        kept = {name: figures[name] for name in ("read", "seconds", "rows_per_s", "peak_memory_mb")}
+        told.rows.append({"case": case, **kept, **steps})
+        if case != AGAIN:
+            rate = figures["rows_per_s"]
+            told.targets.append(Target(f"events imported, {case}", 50_000, "events/s", rate, at_least=True))
+    told.tell(as_json=arguments.json)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--database-url")
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    options = parser(__doc__, rounds=1)
+    options.add_argument("--rows", type=int)
+    options.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    options.add_argument("--database-url")
+    arguments = options.parse_args()
+    arguments.rows = arguments.rows or ROWS[arguments.form]
+    return arguments
 
 
 @contextmanager
@@ -78,11 +84,11 @@ async def _run(server_url: str, folder: Path, arguments: argparse.Namespace) -> 
     async with asyncio.timeout(3_600):
         url = await _fresh(server_url)
         cases["csv, epoch seconds"] = _figures(await import_events(url, csv_path, columns))
-        cases["the same csv again"] = _figures(await import_events(url, csv_path, columns))
+        cases[AGAIN] = _figures(await import_events(url, csv_path, columns))
         url = await _fresh(server_url)
         cases["parquet, timestamps"] = _figures(await import_events(url, parquet_path, columns))
         movies = arguments.data / "movielens-1m"
-        if movies.is_dir():
+        if movies.is_dir() and arguments.form != "smoke":
             url = await _fresh(server_url)
             report = await import_dataset(url, "movielens-1m", movies, rejects=folder / "rejects.jsonl")
             cases["movielens-1m"] = _figures(report)

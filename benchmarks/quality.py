@@ -1,11 +1,10 @@
 """Quality on public data, full ranking: published protocols, a real shop's last month, next clicks, and cold items.
 
-Usage: python benchmarks/quality.py [--data ../shared/data] [--time-limit 120] [--only NAME] [--json]
+Usage: python benchmarks/quality.py [--form smoke|short|long] [--data DIR] [--time-limit S] [--only NAME] [--json]
 Data that are not at hand are skipped with a notice.
 """
 
 import argparse
-import json
 import resource
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
+from told import Told, parser
 
 from evershelf.contracts.events import EventType
 from evershelf.models.interactions import EVENT_CODES, Interactions
@@ -52,31 +52,30 @@ Read = Callable[[Path], "tuple[Protocol, Tables] | None"]
 def main() -> None:
     """Measures each data set that is at hand and prints its figures beside the published ones."""
     arguments = _arguments()
-    found: dict[str, dict[str, Any]] = {}
-    for name, read in SETS.items():
-        if arguments.only not in (None, name):
-            continue
-        given = read(arguments.data)
+    told = Told("models")
+    for name in [arguments.only] if arguments.only else FORMS[arguments.form]:
+        given = SETS[name](arguments.data)
         if given is None:
-            print(f"{name}: skipped, no data under {arguments.data}")
+            told.notes.append(f"{name}: skipped, no data under {arguments.data}")
             continue
         protocol, tables = given
         measured = evaluate_offline(protocol, time_limit_s=arguments.time_limit, features=tables.features)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # of the process so far
-        found[name] = {**measured.figures, "peak_memory_mb": peak_mb}
+        figures = {**measured.figures, "peak_memory_mb": peak_mb}
         if not arguments.json:
-            _print(name, found[name], repr(measured.selection.parameters))
-    if arguments.json:
-        print(json.dumps(found, indent=2))
+            _print(name, figures, repr(measured.selection.parameters))
+        told.rows.append({"data": name} | {key: each for key, each in figures.items() if not isinstance(each, dict)})
+        told.notes += [f"{name}, published for {model}: {figure}" for model, figure in PUBLISHED[name].items()]
+    if arguments.json or told.notes:
+        told.tell(as_json=arguments.json)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--time-limit", type=float, default=120.0)
-    parser.add_argument("--only", choices=tuple(SETS))
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    options = parser(__doc__, rounds=1)
+    options.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    options.add_argument("--time-limit", type=float, default=120.0)
+    options.add_argument("--only", choices=tuple(SETS))
+    return options.parse_args()
 
 
 def _print(name: str, figures: dict[str, Any], recipe: str) -> None:
@@ -186,6 +185,7 @@ SETS: dict[str, Read] = {
     "movielens-100k-strict": partial(small_movielens, asking=Asking.NEXT_STRICT),
     "cold-items": cold_items,
 }
+FORMS = {"smoke": (), "short": ("movielens-100k",), "long": tuple(SETS)}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from evershelf.cli.backup import backup, restore
+from evershelf.cli.bench import bench
 from evershelf.cli.config import config_app
 from evershelf.cli.demo import demo_app
 from evershelf.cli.demo_data import demo_data
@@ -51,6 +52,7 @@ app.command("restore")(restore)
 app.command("doctor")(doctor)
 app.command("openapi")(openapi)
 app.command("simulate")(simulate)
+app.command("bench")(bench)
 demo_app.command("data")(demo_data)
 demo_app.command("traffic")(demo_traffic)
 app.add_typer(demo_app, name="demo")
