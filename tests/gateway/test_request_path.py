@@ -13,7 +13,7 @@ from tests.gateway.gateway_world import open_world, valid
 from tests.gateway.hostile_inference import hostile_inference
 from tests.gateway.test_hostile_inference import GOOD
 
-ROOT = Path(evershelf.__file__).parent
+OURS = f"{Path(evershelf.__file__).parent}/"
 
 # Every file of ours that a request runs through, by its part in the answer. A new one has to find its place here.
 KINDS = {
@@ -57,17 +57,20 @@ def lines_of_one_request():
     mark: ContextVar[bool] = ContextVar("mark", default=False)
     lines: dict[str, set[int]] = defaultdict(set)
 
-    def trace(frame: FrameType, event: str, _: object):
-        path = Path(frame.f_code.co_filename)
-        if not path.is_relative_to(ROOT):
+    def enter(frame: FrameType, _event: str, _: object):
+        # Nothing but our own marked frames is looked at line by line: the request has its deadline.
+        if not frame.f_code.co_filename.startswith(OURS):
             return None
         if frame.f_code is GatewayProtocol.data_received.__code__:
             mark.set(True)
-        if event == "line" and mark.get():
-            lines[path.relative_to(ROOT).as_posix()].add(frame.f_lineno)
-        return trace
+        return note if mark.get() else None
 
-    sys.settrace(trace)
+    def note(frame: FrameType, event: str, _: object):
+        if event == "line":
+            lines[frame.f_code.co_filename.removeprefix(OURS)].add(frame.f_lineno)
+        return note
+
+    sys.settrace(enter)
     try:
         yield lines
     finally:
@@ -81,10 +84,13 @@ async def test_one_request_is_told_in_five_files_and_300_lines(postgres, tmp_pat
         open_world(postgres.url, tmp_path, inference_url=f"http://127.0.0.1:{inference.port}") as world,
     ):
         await world.calm()
-        with lines_of_one_request() as lines:
-            # The widest budget: traced code takes long.
-            headers = {"X-Request-Deadline-Ms": "2000"}
-            answer = valid(await world.client.get("/v1/recommendations?user_id=buyer-0", headers=headers))
+        for buyer in range(12):  # on a busy machine a deadline may pass; the next one's history is unread, too
+            with lines_of_one_request() as lines:
+                # The widest budget: traced code takes long.
+                headers = {"X-Request-Deadline-Ms": "2000"}
+                answer = valid(await world.client.get(f"/v1/recommendations?user_id=buyer-{buyer}", headers=headers))
+            if answer.source == "model":
+                break
     assert answer.source == "model"
     told = Counter()
     for path, found in lines.items():
