@@ -49,7 +49,7 @@ function Answered({ data }: { data: Schema<"Overview"> }) {
         <Figure name="From the model" value={formatShare((totals.by_source.model ?? 0) / totals.answers)} note={`${formatCount(totals.by_source.model ?? 0)} answers`} />
         <Figure name="Degraded" value={formatShare(totals.degraded_share)} note={`${formatCount(totals.degraded)} answers`} tone={totals.degraded > 0 ? "warn" : "neutral"} />
         <Figure name="p99" value={formatMs(totals.latency.p99_ms)} note={`of ${formatMs(totals.latency.deadline_ms)}; p50 ${formatMs(totals.latency.p50_ms)}`} />
-        <Figure name="Error budget left" value={formatShare(budget.left_share)} note={`${budget.spent} of ${budget.allowed.toFixed(1)} spent`} tone={budget.left_share < 0.25 ? "bad" : "neutral"} />
+        <Figure name="Error budget left" value={formatShare(budget.left_share)} note={`${budget.spent} of ${budget.allowed < 10 ? budget.allowed.toPrecision(2) : formatCount(Math.floor(budget.allowed))} spent`} tone={budget.left_share < 0.25 ? "bad" : "neutral"} />
       </dl>
       <div className="grid gap-3 xl:grid-cols-2">
         <Chart

@@ -58,7 +58,7 @@ function Ladder({ rungs }: { rungs: readonly Schema<"Rung">[] }) {
             by: (rung) => rung.share ?? 0,
             cell: (rung) => (
               <span className="flex items-center gap-2">
-                <span aria-hidden="true" className="h-2 w-20 shrink-0 overflow-hidden rounded bg-sunken">
+                <span aria-hidden="true" className="h-2 w-12 shrink-0 overflow-hidden rounded bg-sunken">
                   <span className="block h-full rounded" style={{ width: `${(rung.share ?? 0) * 100}%`, background: sourceColour(rung.source) }} />
                 </span>
                 <span className="tabular-nums">{formatShare(rung.share)}</span>
