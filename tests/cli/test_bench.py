@@ -38,8 +38,7 @@ def test_one_benchmark_tells_its_figures_and_targets_as_json(tmp_path):
     (told,) = json.loads(done.stdout)
     assert {row["user"] for row in told["rows"]} == {"known", "unknown", "hiding"}
     assert all(row["cpu_us"] > 0 for row in told["rows"])
-    for target in told["targets"]:
-        assert target["met"] == (target["measured"] <= target["limit"])
+    assert told["targets"] == []  # tiny sizes decide nothing
 
 
 def test_the_report_names_every_target_with_its_verdict_and_draws_plots(tmp_path):
