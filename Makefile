@@ -30,8 +30,13 @@ demo: setup web ## Make a shop, train on it, serve it, show the first recommenda
 	@$(BIN)/evershelf demo $(DEMO_ARGUMENTS)
 
 .PHONY: test
-test: setup web chromium promtool ## Run all tests.
-	@$(BIN)/pytest -n 2 --dist loadscope $(PYTEST_ARGUMENTS)
+test: setup web promtool journeys ## Run all tests.
+	@$(BIN)/pytest -n 2 --dist loadscope --ignore tests/e2e $(PYTEST_ARGUMENTS)
+
+# By itself: a browser that shares two cores with other tests is slow in ways that no shopper's is.
+.PHONY: journeys
+journeys: setup web chromium ## Walk through storefront and console in a real browser.
+	@$(BIN)/pytest -s tests/e2e
 
 .PHONY: chaos
 chaos: setup ## Inject one fault of every kind under load, then kill for a while; at most 20 minutes.

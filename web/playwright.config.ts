@@ -16,5 +16,6 @@ export default defineConfig({
     permissions: ["clipboard-read", "clipboard-write"],
     launchOptions: { executablePath: process.env.EVERSHELF_TEST_CHROMIUM ?? "/usr/bin/chromium", args: FLAGS },
     trace: "off",
+    actionTimeout: 60_000,
   },
 });

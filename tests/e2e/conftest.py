@@ -97,9 +97,7 @@ def chromium() -> Path | None:
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    """A trained shop, served; skipped where there is no browser, no Node or no build, and unless it is asked for."""
-    if not os.environ.get("EVERSHELF_TEST_BROWSER"):
-        pytest.skip("the browser's journeys are walked with EVERSHELF_TEST_BROWSER=1")
+    """A trained shop, served; skipped where there is no browser, no Node or no build."""
     if chromium() is None:
         pytest.skip("no Chromium here: `apt-get install chromium` brings one")
     try:

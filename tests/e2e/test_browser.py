@@ -43,6 +43,7 @@ def test_without_inference_and_postgresql_the_shop_is_full_and_quick(world: Worl
     world.rig.kill("inference")
     world.rig.kill_postgres()
     world.walk("outage")
+    print((WEB / "screenshots" / "figures-outage.json").read_text())
 
 
 def test_with_everything_stopped_but_web_the_last_list_is_shown(world: World):

@@ -133,21 +133,32 @@ test("drills: nothing yet, and what to do", async () => {
 test("Cmd-K finds pages and ids; the address keeps the view", async () => {
   await page.goto("/console?range=21600&live=0");
   await expect(page.getByRole("button", { name: "Live" })).toHaveAttribute("aria-pressed", "false");
-  await page.keyboard.press("Control+k");
+  await openMenu();
   await page.getByRole("combobox", { name: /recommendation id/ }).fill("resil");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/console\/resilience\?range=21600&live=0/);
-  await page.keyboard.press("Control+k");
+  await openMenu();
   await expectAccessible(page, "command menu");
   await page.getByRole("combobox", { name: /recommendation id/ }).fill(KNOWN_USER);
   await page.getByRole("option", { name: new RegExp(`^User ${KNOWN_USER}`) }).click();
   await expect(page).toHaveURL(new RegExp(`user=${KNOWN_USER}`));
 });
 
+/** By its keys, again where the page did not listen yet. */
+async function openMenu(): Promise<void> {
+  const menu = page.getByRole("combobox", { name: /recommendation id/ });
+  await expect(async () => {
+    if (!(await menu.isVisible())) await page.keyboard.press("Control+k");
+    await expect(menu).toBeVisible({ timeout: 2_000 });
+  }).toPass();
+}
+
 test("light, dark, and by keyboard", async () => {
   await page.goto("/console");
-  await page.getByRole("button", { name: "Dark" }).click();
-  await expect.poll(() => page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe("rgb(18, 19, 20)");
+  await expect(async () => {
+    await page.getByRole("button", { name: "Dark" }).click();
+    expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe("rgb(18, 19, 20)");
+  }).toPass();
   await expect(page.getByText("Valid and in time")).toBeVisible();
   await expectAccessible(page, "overview in the dark");
   await picture(page, "console-dark");

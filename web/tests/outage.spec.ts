@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
 import { cards, expectAccessible, itemIds, KNOWN_USER, picture, prefer, shelf } from "./walking";
 import { measurePaint } from "./paint";
@@ -23,6 +24,7 @@ test("without inference and PostgreSQL every page is full, and says why", async 
 
 test("nothing moves while the page fills", async ({ browser }) => {
   const paint = await measurePaint(browser, "/");
+  writeFileSync("screenshots/figures-outage.json", `${JSON.stringify(paint)}\n`);
   expect(paint.cls).toBeLessThanOrEqual(0.1);
   expect(paint.lcpMs).toBeGreaterThan(0);
 });

@@ -171,7 +171,7 @@ function options(holder: HTMLElement, series: readonly Series[], look: Look): uP
     cursor: { y: false, points: { show: !look.isStacked }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(look.maximum ?? 0, (high || 1) * 1.08)] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, space: 70, values: (_plot, ticks) => ticks.map((tick) => formatClock(tick * 1_000).slice(0, 5)) },
+      { ...axis, grid: { show: false }, size: 26, space: 70, values: (_plot, ticks, _axis, _space, stepS) => ticks.map((tick) => formatClock(tick * 1_000).slice(0, stepS < 60 ? 8 : 5)) },
       { ...axis, size: 58, space: 34, ...(look.unit ? { incrs: [...STEPS[look.unit]] } : {}), values: (_plot, ticks) => ticks.map((tick) => look.format(tick)) },
     ],
     series: [
