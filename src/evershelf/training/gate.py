@@ -49,7 +49,9 @@ def gate(
     weights = sum(len(rows.weights) for rows in fitted.rows.values())
     checks = (
         # The arrays, not the outputs: with 1 % of the weights NaN all outputs stayed finite, at -8 % of quality.
-        GateCheck(name="finite", passed=finite, detail=f"{weights} weights, {'all finite' if finite else 'not all finite'}"),
+        GateCheck(
+            name="finite", passed=finite, detail=f"{weights} weights, {'all finite' if finite else 'not all finite'}"
+        ),
         GateCheck(name="not_empty", passed=weights > 0, detail=f"{weights} weights"),
         GateCheck(
             name="enough_users",
