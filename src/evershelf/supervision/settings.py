@@ -37,3 +37,4 @@ class WebSettings(Settings):
     web_data_dir: Path | None = None
     web_pictures_dir: Path | None = None
     web_shoppers: str | None = None
+    web_proxies: Annotated[int, Field(ge=0, le=5)] = 0

@@ -52,9 +52,11 @@ export class LoginGuard {
   }
 }
 
-/** Who knocks: what the nearest proxy saw, which it puts last; without a proxy, the connection's own address, unless the caller named another. */
+/** Who knocks, as the outermost of our proxies saw it. Without a proxy nothing can be believed, and all are one. */
 export function addressOf(headers: Headers): string {
-  return headers.get("x-forwarded-for")?.split(",").at(-1)?.trim().slice(0, ADDRESS_LENGTH_MAX) ?? "";
+  const { proxies } = readSettings();
+  if (proxies === 0) return "";
+  return headers.get("x-forwarded-for")?.split(",").at(-proxies)?.trim().slice(0, ADDRESS_LENGTH_MAX) ?? "";
 }
 
 function signature(until: string): string {

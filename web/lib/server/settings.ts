@@ -12,6 +12,8 @@ export interface Settings {
   readonly dataDir: string;
   readonly picturesDir: string;
   readonly shoppers: readonly Shopper[];
+  /** How many proxies of ours stand before this process; what callers say of their address counts for nothing. */
+  readonly proxies: number;
 }
 
 export interface Shopper {
@@ -32,6 +34,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     dataDir: text("DATA_DIR"),
     picturesDir: text("PICTURES_DIR"),
     shoppers: readShoppers(text("SHOPPERS")),
+    proxies: Math.max(0, Math.trunc(Number(text("PROXIES")) || 0)),
   };
 }
 

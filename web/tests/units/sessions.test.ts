@@ -43,7 +43,11 @@ test("ten wrong passwords shut the door for a minute, to their address alone", (
   expect(guard.isShut("192.0.2.1", NOW_MS + 60_000)).toBe(false);
 });
 
-test("an address is what the nearest proxy saw, not what a caller says of itself", () => {
-  expect(addressOf(new Headers({ "x-forwarded-for": "10.9.8.7, 192.0.2.1" }))).toBe("192.0.2.1");
+test("an address is what our outermost proxy saw, not what a caller says of itself", () => {
+  const headers = new Headers({ "x-forwarded-for": "10.9.8.7, 192.0.2.1, 10.0.0.1" });
+  vi.stubEnv("EVERSHELF_WEB_PROXIES", "2");
+  expect(addressOf(headers)).toBe("192.0.2.1");
   expect(addressOf(new Headers())).toBe("");
+  vi.stubEnv("EVERSHELF_WEB_PROXIES", "");
+  expect(addressOf(headers)).toBe("");
 });

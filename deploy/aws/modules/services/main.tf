@@ -26,7 +26,7 @@ locals {
     }
     web = {
       port        = 3000, size = var.web, command = null, live = ["node", "-e", "fetch('http://127.0.0.1:3000/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"], policy = null, data = "/var/lib/evershelf/web"
-      environment = { EVERSHELF_WEB_GATEWAY_URL = "http://gateway.${aws_service_discovery_private_dns_namespace.this.name}:8080" }
+      environment = { EVERSHELF_WEB_GATEWAY_URL = "http://gateway.${aws_service_discovery_private_dns_namespace.this.name}:8080", EVERSHELF_WEB_PROXIES = "1" }
       secrets = {
         EVERSHELF_WEB_SHOP_KEY       = local.secret.EVERSHELF_WEB_SHOP_KEY
         EVERSHELF_WEB_ADMIN_KEY      = local.secret.EVERSHELF_WEB_ADMIN_KEY
