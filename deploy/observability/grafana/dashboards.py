@@ -112,6 +112,12 @@ RESILIENCE = (
         graph("Items in the snapshot", COUNT, each("evershelf_snapshot_items")),
         graph("Snapshots refused", PER_SECOND, rate("evershelf_snapshot_refusals_total", "instance")),
         graph("Bugs survived", PER_SECOND, rate("evershelf_caught_errors_total", "boundary")),
+        graph(
+            "Log lines without room",
+            COUNT,
+            each("evershelf_log_lines_dropped"),
+            each("evershelf_inference_log_lines_dropped"),
+        ),
     ),
 )
 
