@@ -113,9 +113,9 @@ async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         budget_ms_min=parts.settings.gateway_inference_budget_ms_min,
         quality=fullness,
     )
+    hurried = fullness <= 0.0 or refused is Reason.BUDGET_TOO_SMALL
     if refused is not Reason.NOT_IN_LADDER and parts.rollout.holds_out(ask.request.user_id or ask.request.session_id):
         refused = Reason.HOLDOUT
-    hurried = fullness <= 0.0 or refused is Reason.BUDGET_TOO_SMALL
     if refused is not None and (hurried or not needs_history(ask.placement)):
         return ModelReply(refused)
     try:
