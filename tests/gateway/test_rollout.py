@@ -21,6 +21,7 @@ from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.compose import ModelReply
 from evershelf.policy.rollout import ANSWERS_MIN
 from evershelf.registry.store import DirectoryRegistry, challenge, withdraw
+from tests.gateway.test_inference_client import ask
 from tests.gateway.test_inference_client import asking as inference_client
 from tests.inference.fake_model import model_folder, publish_champion
 
@@ -147,6 +148,21 @@ async def test_a_hanging_challenger_in_shadow_costs_users_nothing(world):
         await world.rollout.look()
     assert (after.circuit, after.limit, after.state) == ("closed", before.limit, "up")
     assert "guardrail time_outs" in world.rollout.last_end
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_inference_takes_no_challenger_away(world, status):
+    # Promise: what inference is too busy to answer says nothing about whose model it was asked for.
+    await world.begin(stages=STAGES)
+    async with inference_client() as (client, (hop,)):
+        for _ in range(ANSWERS_MIN):
+            task = ask(client, "a", model="m2")
+            await asyncio.sleep(0)
+            hop.calls[-1].answer(status=status)
+            world.rollout.saw(await task, Shelf(), "m2", world.asking)
+    await world.rollout.look()
+    assert world.rollout.evidence.challenger.calls == 0
+    assert world.rollout.trial is not None
 
 
 async def test_a_canary_grows_by_schedule_keeps_its_users_and_becomes_champion(world):

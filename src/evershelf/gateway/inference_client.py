@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from evershelf.contracts.events import EventType
 from evershelf.contracts.health import DependencyState, ReplicaHealth
 from evershelf.contracts.recommendations import Reason
-from evershelf.gateway.circuit import OUR_FAULT, Circuit
+from evershelf.gateway.circuit import BUSY, OUR_FAULT, Circuit
 from evershelf.gateway.hop import Address, Hop, HopError, HopReply, HopUnavailable, HttpHop
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.rank_wire import RANK_PATH, Answer, Told, encode_question, join_questions, read_answers
@@ -127,7 +127,9 @@ class InferenceClient:
                 _, answer = await self._ask(replace(question, asked_s=self._clock_s()), others)
             self._telemetry.inference_called(answer.trouble or answered, self._clock_s() - began_s)
         elapsed_ms = (self._clock_s() - began_s) * 1_000
-        return ModelReply(answer.trouble or answered, elapsed_ms, answer.ranking, answer.model_version)
+        return ModelReply(
+            answer.trouble or answered, elapsed_ms, answer.ranking, answer.model_version, busy=answer.status in BUSY
+        )
 
     async def _ask(self, question: "Question", replicas: "Sequence[Replica]") -> "tuple[Replica | None, Answer]":
         """Asks the least busy of the replicas that take calls, and waits until the deadline, never past it."""

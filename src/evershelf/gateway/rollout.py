@@ -309,7 +309,7 @@ def _aliases(registry: Registry) -> tuple[AliasPointer | None, AliasPointer | No
 
 def _kind_of(reply: ModelReply, shelf: Shelf) -> CallKind | None:
     """How the reply counts; None where it says nothing about the model."""
-    kind = KINDS.get(reply.outcome)
+    kind = None if reply.busy else KINDS.get(reply.outcome)
     return CallKind.EMPTY if kind is CallKind.ANSWERED and not _offers(reply, shelf) else kind
 
 

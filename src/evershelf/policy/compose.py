@@ -49,6 +49,7 @@ class ModelReply:
     model_version: str | None = None
     # Set when the user's history could not be read, and the model was asked with what was known in memory, if anything.
     history_trouble: Reason | None = None
+    busy: bool = False  # inference, or a proxy before it, has too much to do: whose model it is does not matter
 
 
 @dataclass(frozen=True, slots=True)
