@@ -262,6 +262,20 @@ async def test_a_spare_question_goes_alone_beside_the_slots_and_only_while_half_
         assert hop.calls[1].future.cancelled()
 
 
+async def test_no_spare_question_goes_out_while_a_users_is_computed():
+    # Promise: inference computes one question at a time; a copy must not come between two of users.
+    async with asking() as (client, (hop,)):
+        user = ask(client, "a")
+        await turns()
+        assert (await ask(client, "b", spare=True)).outcome is Reason.OVERLOADED
+        hop.calls[0].answer()
+        await user
+        copy = ask(client, "b", spare=True)
+        await turns()
+        hop.calls[1].answer()
+        assert (await copy).outcome is Reason.PERSONALIZED
+
+
 async def test_spare_questions_teach_nothing_about_a_replica():
     # Promise: however many copies fail or hang, users' questions are asked as before.
     async with asking() as (client, (hop,)):

@@ -6,8 +6,9 @@ unbounded: questions in hand, collecting or sent, stay within the replica's adap
 newest question takes the place of the oldest that still collects, for the newest has the most time left. What calls
 teach about a replica is kept in its circuit.
 
-A spare question (a copy, whose answer no user waits for) takes nothing from the others: it goes out alone, beside the
-slots, only while half of the limit is free, and teaches nothing about the replica.
+A spare question (a copy, whose answer no user waits for) goes out alone, only while no slot is taken and half of the
+limit is free, and teaches nothing about the replica. Inference computes one question at a time: a user's question that
+comes while it computes a spare one waits that long.
 """
 
 import asyncio
@@ -344,7 +345,8 @@ class Replica:
         return [Answer(Reason.INTERNAL_ERROR)] * len(told)
 
     def _ask_spare(self, question: Question) -> None:
-        if self.in_flight + len(self._spares) >= SPARE_SHARE_MAX * self.circuit.limit:
+        taken = any(batch.holds_slot for batch in self._batches)
+        if taken or self.in_flight + len(self._spares) >= SPARE_SHARE_MAX * self.circuit.limit:
             question.settle(Answer(Reason.OVERLOADED))
             return
         batch = self._posted([question])
