@@ -10,23 +10,37 @@ from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.model_desk import ModelDesk, RegistryUnavailable
 from evershelf.gateway.outside import Clock
 from evershelf.policy.compose import ModelReply
-from evershelf.policy.rollout import Arm, CallKind, Guardrail, recent, seen, unfit
-from evershelf.registry.aliases import CHAMPION, PREVIOUS, AliasConflict
+from evershelf.policy.rollout import ANSWERS_MIN, Arm, CallKind, Guardrail, recent, seen, unfit
+from evershelf.registry.aliases import CHAMPION, AliasConflict
 from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry
 
 WATCHED_S: Final = 900.0
 MOVED_BY: Final = "gateway"
+RENEWED_BY: Final = "refresh"  # as in training.renewal
+# Inference was not asked: whether the model fails is as it was.
+NOT_ASKED: Final = frozenset({Reason.OVERLOADED, Reason.BUDGET_TOO_SMALL})
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """A champion that broke a guardrail after so many calls, and the version that reigns again instead."""
+
+    champion: AliasPointer
+    former: str
+    guardrail: Guardrail
+    reason: str
+    calls: int
+
+
 @dataclass(slots=True)
 class _Probation:
-    """What a champion that has never reigned before does, beside what the one before it did."""
+    """What a champion that has never reigned before does; its renewal carries on with what was seen."""
 
-    former: Arm
     arm: Arm = field(default_factory=Arm)
+    failing: bool = False  # the last call that told anything was late or invalid
 
 
 class Reign:
@@ -38,85 +52,107 @@ class Reign:
     def __init__(self, models: ModelDesk, clock: Clock) -> None:
         self._models, self._clock = models, clock
         self._pointer: AliasPointer | None = None
+        # The last champion that was found fit or is known, and what it usually does.
+        self._settled: str | None = None
         self._usual = Arm()
         self._probation: _Probation | None = None
-        self._doomed: tuple[int, str] | None = None  # the move to undo, and why
+        self._doomed: RollBack | None = None
 
     def saw(self, kind: CallKind | None, reply: ModelReply) -> None:
         """Counts one answer of the champion; `kind` None: it says nothing about a model by itself."""
-        if self._pointer is None or reply.model_version not in {None, self._pointer.version}:
-            return  # inference has not changed over yet
+        if self._pointer is None or self._doomed or reply.model_version not in {None, self._pointer.version}:
+            return  # judged already, or inference has not changed over yet
         probation = self._probation
         if probation is None:
             if kind is not None:
                 self._usual = seen(recent(self._usual), kind, reply.elapsed_ms)
             return
-        if kind is None and reply.outcome is Reason.CIRCUIT_OPEN and (probation.arm.time_outs or probation.arm.invalid):
-            kind = CallKind.TIME_OUT  # its own failures opened the circuit, and keep the next ones from being seen
+        if reply.outcome is Reason.CIRCUIT_OPEN:
+            # Its own failures opened the circuit, and keep the next ones from being seen.
+            kind = CallKind.TIME_OUT if probation.failing else None
+        elif not reply.busy and reply.outcome not in NOT_ASKED:
+            probation.failing = kind in {CallKind.TIME_OUT, CallKind.INVALID}
         if kind is not None:
             probation.arm = seen(probation.arm, kind, reply.elapsed_ms)
 
-    async def look(self, champion: AliasPointer | None) -> tuple[Guardrail, str] | None:
-        """One verdict on the champion that the registry names: the guardrail that it broke, and the deed as a text.
+    async def look(self, champion: AliasPointer | None) -> RollBack | None:
+        """One verdict on the champion that the registry names; the roll-back, if this look made one.
 
         Raises:
             RegistryUnavailable, ArtifactRefused: the registry cannot tell its history now; ask again.
         """
         await self._adopt(champion)
-        probation, verdict = self._probation, None
-        if probation is not None and self._pointer is not None:
-            verdict = unfit(probation.former, probation.arm)
-            if verdict is None:
-                if self._is_over(self._pointer):
-                    self._usual, self._probation = probation.arm, None
-                return None
-            guardrail, figures = verdict
-            reason = f"roll_back {self._pointer.version}: guardrail {guardrail}: {figures}"
-            self._usual, self._probation = probation.former, None
-            self._doomed = self._pointer.sequence, reason
-            verdict = guardrail, reason
-        await self._undo()
-        return verdict
+        pointer, former, probation = self._pointer, self._settled, self._probation
+        if pointer is not None and former is not None and probation is not None:
+            if (verdict := unfit(self._usual, probation.arm)) is not None:
+                guardrail, figures = verdict
+                reason = f"roll_back {pointer.version}: guardrail {guardrail}: {figures}"
+                self._doomed = RollBack(pointer, former, guardrail, reason, probation.arm.calls)
+                self._probation = None
+                log.warning("champion_unfit", version=pointer.version, reason=reason)
+            elif self._is_over(pointer):
+                self._settle(pointer, probation)
+        doomed = self._doomed
+        if doomed is None or not await self._undo(doomed):
+            return None
+        self._doomed = None
+        return doomed
 
     async def _adopt(self, champion: AliasPointer | None) -> None:
         known = self._pointer
         if champion is None or (known is not None and champion.sequence == known.sequence):
             return
         if known is None or known.version != champion.version:
-            settled = self._is_over(champion) or await self._models.ask(lambda registry: _is_known(registry, champion))
-            former = self._probation.former if self._probation else self._usual
-            self._probation = None if settled else _Probation(former)
+            over = self._is_over(champion)
+            former = None if over else await self._models.ask(lambda registry: _former(registry, champion))
+            self._change(champion, former)
         self._pointer, self._doomed = champion, None
+        if self._probation is None:
+            self._settled = champion.version
+
+    def _change(self, champion: AliasPointer, former: str | None) -> None:
+        """Another version is champion now; `former` None: it is known."""
+        if former is None:
+            self._probation = None
+            return
+        known, probation = self._pointer, self._probation
+        if known and probation and probation.arm.calls >= ANSWERS_MIN and not unfit(self._usual, probation.arm):
+            self._settle(known, probation)
+        if self._probation is None or champion.moved_by != RENEWED_BY:
+            self._probation = _Probation()
+        self._settled = self._settled or former
+
+    def _settle(self, pointer: AliasPointer, probation: _Probation) -> None:
+        self._settled, self._usual, self._probation = pointer.version, probation.arm, None
 
     def _is_over(self, champion: AliasPointer) -> bool:
         return self._clock.unix_s() - champion.moved_at.timestamp() > WATCHED_S
 
-    async def _undo(self) -> None:
-        """Rolls back, unless somebody has moved the champion meanwhile; tried again at the next look."""
-        if self._doomed is None:
-            return
-        sequence, reason = self._doomed
+    async def _undo(self, doomed: RollBack) -> bool:
+        """Whether the former champion is back. If not: asked again at the next look, unless the alias has moved."""
 
         def move(registry: Registry) -> AliasPointer:
-            previous = registry.read_alias("models", PREVIOUS)
-            if previous is None:
-                raise AliasConflict("there was no champion before")
-            registry.check("models", previous.version)
+            registry.check("models", doomed.former)
             return registry.move_alias(
-                "models", CHAMPION, previous.version, expected_sequence=sequence, moved_by=MOVED_BY, reason=reason
+                "models",
+                CHAMPION,
+                doomed.former,
+                expected_sequence=doomed.champion.sequence,
+                moved_by=MOVED_BY,
+                reason=doomed.reason,
             )
 
         try:
             await self._models.ask(move)
-        except (AliasConflict, ArtifactRefused) as error:
+        except (AliasConflict, ArtifactRefused, RegistryUnavailable) as error:
             log.warning("champion_not_rolled_back", error=str(error))
-        except RegistryUnavailable as error:
-            log.warning("champion_not_rolled_back", error=str(error))
-            return
-        self._doomed = None
+            return False
+        return True
 
 
-def _is_known(registry: Registry, champion: AliasPointer) -> bool:
-    """Whether it was champion already, or is the first: then there is nothing to judge it by, or to go back to."""
-    moves = [move for move in registry.alias_history("models", CHAMPION) if move.sequence < champion.sequence]
-    return not moves or any(move.version == champion.version for move in moves)
+def _former(registry: Registry, champion: AliasPointer) -> str | None:
+    """The version before it; None if it was champion already, or is the first, which leaves nothing to go back to."""
+    versions = [
+        move.version for move in registry.alias_history("models", CHAMPION) if move.sequence < champion.sequence
+    ]
+    return None if not versions or champion.version in versions else versions[-1]

@@ -167,15 +167,14 @@ class Rollout:
     async def _watch(self, champion: AliasPointer | None) -> None:
         """A champion that breaks a guardrail in its first minutes is rolled back."""
         try:
-            verdict = await self._reign.look(champion)
+            undone = await self._reign.look(champion)
         except (RegistryUnavailable, ArtifactRefused) as error:
             log.debug("champion_not_looked", error=str(error))
             return
-        if verdict is not None and champion is not None:
-            guardrail, self.last_end = verdict
-            self._telemetry.rollout.withdrawn(guardrail)
-            log.warning("champion_unfit", version=champion.version, reason=self.last_end)
-            await self._audit("model.roll_back", champion.version)
+        if undone is not None:
+            self.last_end = undone.reason
+            self._telemetry.rollout.withdrawn(undone.guardrail)
+            await self._audit("model.roll_back", undone.champion.version, calls=undone.calls)
 
     def _adopt(self, champion: AliasPointer | None, challenger: AliasPointer | None) -> None:
         running = (
@@ -226,13 +225,13 @@ class Rollout:
         except AliasConflict:
             return  # another gateway or an operator was quicker, which the next look will see; or the lock was taken
         self._end = None
-        await self._audit(f"canary.{action}", version)
+        await self._audit(f"canary.{action}", version, calls=self.evidence.challenger.calls)
 
-    async def _audit(self, action: str, version: str) -> None:
+    async def _audit(self, action: str, version: str, *, calls: int) -> None:
         pool, detail = self._database.pool, self.last_end
         if pool is None:
             return
-        figures: dict[str, JsonValue] = {"reason": detail, "calls": self.evidence.challenger.calls}
+        figures: dict[str, JsonValue] = {"reason": detail, "calls": calls}
         try:
             await record_deed(pool, actor=MOVED_BY, action=action, subject=version, detail=figures)
         except StorageError as error:
