@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from evershelf.contracts.catalog import User
@@ -113,6 +114,33 @@ async def test_who_was_erased_after_the_backup_stays_erased(shop, open_tmp_path)
     _, _, done = await restored(shop, shop.url, open_tmp_path / "other", overwrite=True)
     assert (done.erasures, done.events, done.decisions) == (1, receipt.events, receipt.decisions)
     assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-1'") == 0
+    assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-2'") > 0
+
+
+class BrokenRegistry(DirectoryRegistry):
+    """One whose disk is full."""
+
+    def publish(self, kind, manifest, folder):
+        raise OSError("no space left on device")
+
+
+async def test_a_restore_that_breaks_off_brings_nobody_back(shop, open_tmp_path):
+    # Promise: what came back of the erased goes in the transaction that brought it, dead letters too (G27).
+    names = ("session-1", 'odd "buyer" \\ 1', "buyer-1")
+    for name in names:
+        body = orjson.dumps({"user_id": name}).decode()
+        await bury_events(shop.pool, [DeadEvent(uuid4(), body, "r"), DeadEvent(uuid4(), body[4:-2] + '"', "r")])
+    await back_up_of(shop)
+    for name in names:
+        assert (await erase_user(shop.pool, name, actor="test")).dead_letters == 2
+    await shop.pool.expire_connections()
+    broken = BrokenRegistry(open_tmp_path / "broken")
+    with pytest.raises(OSError, match="no space"):
+        await asyncio.to_thread(restore, shop.url, broken, shop.target, overwrite=True, on_step=quiet)
+    assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-1'") == 0
+    assert await shop.pool.fetchval("SELECT count(*) FROM decisions WHERE user_id = 'buyer-1'") == 0
+    bodies = [row["body"] for row in await shop.pool.fetch("SELECT body FROM dead_letter_events ORDER BY 1")]
+    assert bodies == ["", "", "", "", "", "", "tab\there, line\nthere, \\N"]
     assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-2'") > 0
 
 

@@ -1,5 +1,6 @@
 """The verbs `backup` and `restore`: an installation into a folder, and back."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,8 +67,7 @@ def restore(
             on_step=print_progress,
         )
     if as_json:
-        print_json({"erasures": done.erasures, "events": done.events, "decisions": done.decisions,
-                    "attributes": done.attributes})  # fmt: skip
+        print_json(asdict(done))
     else:
         print_line(f"restored as of {manifest.made_at:%Y-%m-%d %H:%M} UTC")
 

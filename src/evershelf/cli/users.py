@@ -1,5 +1,6 @@
 """The verbs about persons: erase one, and erase again what a restored backup brought back."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -45,10 +46,9 @@ def reapply(
     remembered = read_erasures(mirror) if mirror is not None else ()
     done = with_pool(data_dir, lambda pool: reapply_erasures(pool, remembered))
     if as_json:
-        print_json({"erasures": done.erasures, "events": done.events, "decisions": done.decisions,
-                    "attributes": done.attributes})  # fmt: skip
+        print_json(asdict(done))
     else:
         print_line(
             f"{done.erasures} erasures taken up; removed {done.events} events, {done.decisions} decisions, "
-            f"{done.attributes} attributes"
+            f"{done.attributes} attributes, {done.dead_letters} dead letters"
         )

@@ -5,13 +5,14 @@ for migrations only ever add (docs/guides/upgrade.md). asyncpg writes to and rea
 """
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from evershelf.contracts.erasures import Erasure
+from evershelf.storage.erasures import Reapplied, reapply
 from evershelf.storage.errors import StorageRefused, StorageUnsuitable
 from evershelf.storage.postgres import Connection, affected, connect, translated
 from evershelf.storage.queries import sql
@@ -90,8 +91,10 @@ async def _write(connection: Connection, folder: Path, table: str) -> DumpedTabl
     return DumpedTable(columns, affected(status), tuple(row["month"] for row in months))
 
 
-async def load(url: str, folder: Path, dumped: Dump, *, overwrite: bool, on_table: OnTable) -> tuple[Erasure, ...]:
-    """Puts the tables back, all or nothing; returns the erasures that the database knew before, to be applied again.
+async def load(
+    url: str, folder: Path, dumped: Dump, *, overwrite: bool, remembered: Sequence[Erasure], on_table: OnTable
+) -> Reapplied:
+    """Puts the tables back, all or nothing, and without whom the database until now, or `remembered`, knows as erased.
 
     The database has the schema of this code. Raises NotEmptyError unless `overwrite`, StorageUnavailable,
     StorageRefused, and StorageUnsuitable where the backup is of a newer schema.
@@ -107,8 +110,8 @@ async def load(url: str, folder: Path, dumped: Dump, *, overwrite: bool, on_tabl
                 await connection.execute(sql("backup.limit_statements"), str(STATEMENT_TIMEOUT_MS))
                 if await connection.fetchval(sql("backup.holds_data")) and not overwrite:
                     raise NotEmptyError("the database holds an installation: add --overwrite to replace all of it")
-                before = [(row["digest"], row["erased_at"], row["sequence"], row["salt"])
-                          for row in await connection.fetch(sql("backup.known_erasures"))]  # fmt: skip
+                known = await connection.fetch(sql("backup.known_erasures"))
+                await connection.execute(sql("erasures.take_turn"))  # before the tables: as whoever stores events does
                 await connection.execute(sql("backup.empty"))
                 await connection.execute(sql("backup.quiet_items"))
                 for table in TABLES:
@@ -121,13 +124,14 @@ async def load(url: str, folder: Path, dumped: Dump, *, overwrite: bool, on_tabl
                 await connection.execute(sql("backup.wake_items"))
                 await connection.execute(sql("erasures.tell"))
                 salt = await connection.fetchval(sql("erasures.salt"))
+                own = [
+                    Erasure(sequence=row["sequence"], digest=row["digest"].hex(), erased_at=row["erased_at"])
+                    for row in known
+                    if row["salt"] == salt
+                ]
+                return await reapply(connection, (*own, *remembered))
     finally:
         await connection.close()
-    return tuple(
-        Erasure(sequence=sequence, digest=digest.hex(), erased_at=erased_at)
-        for digest, erased_at, sequence, known_salt in before
-        if known_salt == salt
-    )
 
 
 async def _fill(connection: Connection, folder: Path, table: str, dumped: DumpedTable) -> None:

@@ -23,6 +23,7 @@ class Reapplied:
     events: int
     decisions: int
     attributes: int
+    dead_letters: int
 
 
 async def erase_user(pool: Pool, user_id: str, *, actor: str) -> ErasureReceipt:
@@ -74,18 +75,25 @@ async def erasure_salt(pool: Pool) -> bytes:
 async def reapply_erasures(pool: Pool, remembered: Sequence[Erasure] = ()) -> Reapplied:
     """After a restore: takes up erasures that the copy does not know, and removes again what it holds of them all.
 
-    Reads every event and decision once. `remembered` comes from a gateway's mirror of the same installation.
+    Reads every event, decision and dead letter once. `remembered` comes from a gateway's mirror of the same
+    installation. Raises StorageUnavailable.
     """
-    digests = [bytes.fromhex(erasure.digest) for erasure in remembered]
     async with transaction(pool) as connection:
-        await connection.execute(sql("erasures.take_turn"))
-        await connection.execute(sql("erasures.lock_decisions"))
-        restored = affected(
-            await connection.execute(sql("erasures.restore"), digests, [each.erased_at for each in remembered])
-        )
-        return Reapplied(
-            erasures=restored,
-            events=affected(await connection.execute(sql("erasures.reapply_events"))),
-            decisions=affected(await connection.execute(sql("erasures.reapply_decisions"))),
-            attributes=affected(await connection.execute(sql("erasures.reapply_users"))),
-        )
+        return await reapply(connection, remembered)
+
+
+async def reapply(connection: Connection, remembered: Sequence[Erasure]) -> Reapplied:
+    """The same within the caller's transaction: nobody sees the copy before it is without them."""
+    digests = [bytes.fromhex(erasure.digest) for erasure in remembered]
+    await connection.execute(sql("erasures.take_turn"))
+    await connection.execute(sql("erasures.lock_decisions"))
+    restored = affected(
+        await connection.execute(sql("erasures.restore"), digests, [each.erased_at for each in remembered])
+    )
+    return Reapplied(
+        erasures=restored,
+        events=affected(await connection.execute(sql("erasures.reapply_events"))),
+        decisions=affected(await connection.execute(sql("erasures.reapply_decisions"))),
+        attributes=affected(await connection.execute(sql("erasures.reapply_users"))),
+        dead_letters=affected(await connection.execute(sql("erasures.reapply_dead_letters"))),
+    )

@@ -26,9 +26,8 @@ from evershelf.registry.manifests import manifest_text
 from evershelf.registry.signatures import KeyRing
 from evershelf.registry.store import Kind, Registry, parse_kind
 from evershelf.storage.backup import Dump, DumpedTable, dump, load
-from evershelf.storage.erasures import Reapplied, reapply_erasures
+from evershelf.storage.erasures import Reapplied
 from evershelf.storage.migrate import migrate
-from evershelf.storage.postgres import open_pool
 from evershelf.supervision.installation import Installation
 
 MANIFEST = "backup.json"
@@ -134,18 +133,21 @@ def restore(
     manifest = opened(source, on_step)
     asyncio.run(migrate(url))
     tables = {name: DumpedTable(table.columns, table.rows, table.months) for name, table in manifest.tables.items()}
-    known = asyncio.run(
+    done = asyncio.run(
         load(
             url,
             source / "database",
             Dump(manifest.schema_version, tables),
             overwrite=overwrite,
+            remembered=remembered,
             on_table=lambda table, rows: on_step(f"{table}: {rows} rows"),
         )
     )
+    on_step(
+        f"erased again: {done.events} events, {done.decisions} decisions, {done.attributes} attributes, "
+        f"{done.dead_letters} dead letters"
+    )
     _restore_registry(registry, source, manifest, on_step)
-    done = asyncio.run(_reapply(url, (*known, *remembered)))
-    on_step(f"erased again: {done.events} events, {done.decisions} decisions, {done.attributes} attributes")
     return done
 
 
@@ -158,14 +160,6 @@ def restore_secrets(home: Installation, source: Path, manifest: BackupManifest, 
     home.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, value in kept.items():
         home.keep_secret(name, value.strip())
-
-
-async def _reapply(url: str, remembered: tuple[Erasure, ...]) -> Reapplied:
-    pool = await open_pool(url, size_max=1, statement_timeout_ms=3_600_000)
-    try:
-        return await reapply_erasures(pool, remembered)
-    finally:
-        await pool.close()
 
 
 def _restore_registry(registry: Registry, source: Path, manifest: BackupManifest, on_step: OnStep) -> None:

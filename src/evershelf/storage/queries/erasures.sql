@@ -52,3 +52,14 @@ DELETE FROM decisions WHERE is_erased(user_id, session_id, decided_at)
 
 -- name: reapply_users
 DELETE FROM users WHERE is_erased(user_id, NULL, updated_at)
+
+-- name: reapply_dead_letters
+-- Whatever stands between two quotation marks may be an id as JSON writes it; the body around it need not be JSON. No id
+-- holds a control character: two of them stand for what is escaped while the text is split.
+UPDATE dead_letter_events SET body = '', reason = 'erased' || left(md5(dead_letter_id::text), 8)
+WHERE EXISTS (
+    SELECT FROM string_to_table(replace(replace(body || reason, '\\', E'\x02'), '\"', E'\x01'), '"') AS quoted
+    CROSS JOIN LATERAL translate(quoted, E'\x01\x02', '"\') AS name
+    JOIN erasures ON digest IN (erasure_digest('user', name), erasure_digest('session', name))
+    WHERE erased_at >= received_at
+)
