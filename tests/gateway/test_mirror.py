@@ -10,7 +10,9 @@ from evershelf.contracts.placements import DEFAULT_PLACEMENTS, Placement
 from evershelf.gateway import mirror as module
 from evershelf.gateway.mirror import FILE_NAME, Mirror
 from evershelf.gateway.settings import GatewaySettings
+from evershelf.policy.erasure import erasure_digest
 from evershelf.storage.catalog import delete_item, get_item, suppress_item, unsuppress_item, upsert_items
+from evershelf.storage.erasures import erase_user
 from evershelf.storage.keys import create_key, mint_key, revoke_key
 from evershelf.storage.placements import put_placement
 
@@ -219,6 +221,24 @@ async def test_postgresql_away_leaves_all_as_it_was(mirror, pool):
     pool.terminate()
     await mirror.refresh()
     assert "mug" in mirror.changes
+
+
+async def test_erasures_go_on_after_a_database_of_elsewhere_was_restored(mirror, pool, settings):
+    # Promise: another salt makes what was remembered worthless; those of the new database are known at once (G27).
+    told = []
+    mirror.on_erasures(told.extend)
+    for user_id in ("ann", "bob", "eve"):
+        await erase_user(pool, user_id, actor="test")
+    await mirror.refresh()
+    assert len(mirror.erased) == 3
+    await pool.execute("UPDATE erasure_salt SET salt = '\\x00112233'; TRUNCATE erasures RESTART IDENTITY")
+    await mirror.refresh()
+    assert not mirror.erased
+    await erase_user(pool, "joe", actor="test")
+    await mirror.refresh()
+    digest = erasure_digest(bytes.fromhex("00112233"), "user", "joe")
+    assert (told[-1].digest, set(mirror.erased), mirror.erasure_salt.hex()) == (digest, {digest}, "00112233")
+    assert set((await restarted(settings)).erased) == {digest}
 
 
 def test_a_link_is_asked_to_listen(settings):

@@ -15,7 +15,7 @@ from evershelf.registry.store import DirectoryRegistry
 from evershelf.storage.backup import TABLES, NotEmptyError
 from evershelf.storage.catalog import suppress_item, upsert_items, upsert_users
 from evershelf.storage.decisions import Decision, store_decisions
-from evershelf.storage.erasures import erase_user
+from evershelf.storage.erasures import erase_user, erasures_since
 from evershelf.storage.events import DeadEvent, bury_events, store_events
 from evershelf.storage.migrate import migrate
 from evershelf.storage.postgres import open_pool
@@ -115,6 +115,22 @@ async def test_who_was_erased_after_the_backup_stays_erased(shop, open_tmp_path)
     assert (done.erasures, done.events, done.decisions) == (1, receipt.events, receipt.decisions)
     assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-1'") == 0
     assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-2'") > 0
+
+
+async def test_gateways_that_kept_running_hear_of_later_erasures(shop, empty_database_url, open_tmp_path):
+    # Promise: the erasures' numbers go on above all that a follower can have seen since the backup.
+    await back_up_of(shop)
+    for user_id in ("buyer-1", "buyer-2"):
+        await erase_user(shop.pool, user_id, actor="test")
+    seen = await shop.pool.fetchval("SELECT max(sequence) FROM erasures")
+    await restored(shop, empty_database_url, open_tmp_path / "other")
+    there = await open_pool(empty_database_url)
+    try:
+        receipt = await erase_user(there, "buyer-4", actor="test")
+        told = await erasures_since(there, seen)
+    finally:
+        await there.close()
+    assert {each.erased_at for each in told} == {receipt.erased_at}
 
 
 class BrokenRegistry(DirectoryRegistry):

@@ -179,11 +179,13 @@ class Mirror:
                 else:
                     changes.pop(state.item.item_id, None)
             sequence = states[-1].change_sequence
-        erasures = list(self._erasures)
+        # Another salt: a database of elsewhere was restored in place of this one, and its erasures are numbered anew.
+        salt = await erasure_salt(pool)
+        erasures = list(self._erasures) if salt == self.erasure_salt else []
         while more := await erasures_since(pool, erasures[-1].sequence if erasures else 0):
             erasures += more
         return Mirrored(
-            erasure_salt=(self.erasure_salt or await erasure_salt(pool)).hex(),
+            erasure_salt=salt.hex(),
             erasures=tuple(erasures[-ERASURES_MAX:]),
             base=base,
             sequence=sequence,
@@ -221,8 +223,10 @@ class Mirror:
         self._told()
 
     def _become_erased(self, content: Mirrored) -> None:
+        salt = bytes.fromhex(content.erasure_salt)
+        if salt != self.erasure_salt:
+            self.erasure_salt, self._erasures, self.erased = salt, (), {}
         last = self._erasures[-1].sequence if self._erasures else 0
-        self.erasure_salt = bytes.fromhex(content.erasure_salt)
         if news := [erasure for erasure in content.erasures if erasure.sequence > last]:
             self._erasures = content.erasures
             self.erased = {erasure.digest: erasure.erased_at.timestamp() for erasure in content.erasures}

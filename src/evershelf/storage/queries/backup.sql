@@ -40,14 +40,16 @@ ALTER TABLE items DISABLE TRIGGER USER
 ALTER TABLE items ENABLE TRIGGER USER
 
 -- name: go_on_counting
--- The sequences go on above what was restored. Items get room besides: followers may have seen numbers that were drawn
--- after the backup, and must see what changes from now on.
+-- The sequences go on above what was restored. Items and erasures get room besides: followers may have seen numbers that
+-- were drawn after the backup, and must see what changes from now on.
 SELECT setval('item_change_sequence',
               greatest((SELECT coalesce(max(change_sequence), 0) FROM items), nextval('item_change_sequence')) + 1000000),
        setval(pg_get_serial_sequence('audit_log', 'audit_id'), (SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log)),
        setval(pg_get_serial_sequence('dead_letter_events', 'dead_letter_id'),
               (SELECT coalesce(max(dead_letter_id), 0) + 1 FROM dead_letter_events)),
-       setval(pg_get_serial_sequence('erasures', 'sequence'), (SELECT coalesce(max(sequence), 0) + 1 FROM erasures))
+       setval(pg_get_serial_sequence('erasures', 'sequence'),
+              greatest((SELECT coalesce(max(sequence), 0) FROM erasures),
+                       nextval(pg_get_serial_sequence('erasures', 'sequence'))) + 1000000)
 
 -- name: renumber_items
 -- Every item draws a new number, so that gateways that were running before the restore follow.
