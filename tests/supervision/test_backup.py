@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from evershelf.contracts.catalog import User
+from evershelf.contracts.placements import Placement
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.registry.store import DirectoryRegistry
 from evershelf.storage.backup import TABLES, NotEmptyError
@@ -18,12 +19,15 @@ from evershelf.storage.decisions import Decision, store_decisions
 from evershelf.storage.erasures import erase_user, erasures_since
 from evershelf.storage.events import DeadEvent, bury_events, store_events
 from evershelf.storage.migrate import migrate
+from evershelf.storage.placements import put_placement
 from evershelf.storage.postgres import open_pool
 from evershelf.storage.retention import tidy
+from evershelf.storage.schema import current_version
 from evershelf.storage.settings import RetentionSettings
-from evershelf.supervision.backup import BackupError, back_up, opened, restore, restore_secrets
+from evershelf.supervision.backup import BackupError, back_up, opened, require_same_secrets, restore, restore_secrets
 from evershelf.supervision.installation import Installation
 from evershelf.training.snapshot import refresh
+from tests.cli.test_main import evershelf
 from tests.gateway.gateway_world import items, make_keys, past_events
 from tests.inference.fake_model import publish_champion
 
@@ -68,7 +72,7 @@ async def back_up_of(shop):
 async def restored(shop, url, folder, **given):
     home = Installation(folder)
     manifest = opened(shop.target, quiet)
-    restore_secrets(home, shop.target, manifest, overwrite=False)
+    restore_secrets(home, shop.target, manifest)
     registry = DirectoryRegistry(home.registry_dir)
     options = {"overwrite": False, "on_step": quiet} | given
     done = await asyncio.to_thread(restore, url, registry, shop.target, **options)
@@ -160,6 +164,45 @@ async def test_a_restore_that_breaks_off_brings_nobody_back(shop, open_tmp_path)
     assert await shop.pool.fetchval("SELECT count(*) FROM events WHERE user_id = 'buyer-2'") > 0
 
 
+async def test_aliases_and_a_schema_of_others_are_left_alone(shop, empty_database_url, open_tmp_path):
+    # Promise: a registry that is at work is pointed elsewhere only when it is told, and an empty database stays empty.
+    await back_up_of(shop)
+    live = publish_champion(open_tmp_path / "live", "m9")
+    with pytest.raises(BackupError, match="m9.*--overwrite"):
+        await asyncio.to_thread(
+            restore, empty_database_url, live, shop.target, overwrite=False, on_step=quiet
+        )
+    assert live.read_alias("models", "champion").version == "m9"
+    assert await current_version(empty_database_url) is None
+
+
+@pytest.mark.parametrize("trace", ["dead letter", "placement"])
+async def test_the_smallest_trace_of_an_installation_counts(shop, empty_database_url, open_tmp_path, trace):
+    # Promise: what an operator did, or could still need, is not overwritten for want of items.
+    await back_up_of(shop)
+    await migrate(empty_database_url)
+    there = await open_pool(empty_database_url)
+    try:
+        if trace == "placement":
+            await put_placement(there, Placement(name="home", k=3), actor="test")
+        else:
+            await bury_events(there, [DeadEvent(uuid4(), "body", "r")])
+    finally:
+        await there.close()
+    with pytest.raises(NotEmptyError, match="--overwrite"):
+        await restored(shop, empty_database_url, open_tmp_path / "other")
+
+
+async def test_the_verb_touches_no_secret_where_the_database_is_taken(shop, open_tmp_path):
+    # Promise: everything is asked before anything is written.
+    await back_up_of(shop)
+    place = ("--data-dir", str(open_tmp_path / "fourth"))
+    done = await asyncio.to_thread(evershelf, "restore", str(shop.target), *place, EVERSHELF_DATABASE_URL=shop.url)
+    assert done.returncode == 1
+    assert "the database holds an installation" in done.stderr
+    assert not list((open_tmp_path / "fourth").glob("secrets/*"))
+
+
 async def test_nothing_is_replaced_without_being_told(shop, open_tmp_path):
     # Promise: a database, or secrets, of somebody else stop a restore before anything has changed.
     await back_up_of(shop)
@@ -170,7 +213,7 @@ async def test_nothing_is_replaced_without_being_told(shop, open_tmp_path):
     other = Installation(open_tmp_path / "third")
     other.prepare()
     with pytest.raises(BackupError, match="--overwrite"):
-        restore_secrets(other, shop.target, opened(shop.target, quiet), overwrite=False)
+        require_same_secrets(other, shop.target, opened(shop.target, quiet))
     with pytest.raises(BackupError, match="not empty"):
         await back_up_of(shop)
 

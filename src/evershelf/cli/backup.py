@@ -44,7 +44,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Bring an installation back from a backup, and erase again whom it had erased since."""
-    from evershelf.supervision.backup import opened, restore_secrets
+    from evershelf.supervision.backup import opened, require_free, require_same_secrets, restore_secrets
     from evershelf.supervision.backup import restore as bring_back
     from evershelf.supervision.installation import AlreadyRunningError
 
@@ -56,8 +56,11 @@ def restore(
     if home.is_running():
         raise AlreadyRunningError(f"an Evershelf runs on {home.data_dir}: stop it before restoring into it")
     remembered = _remembered(home)
-    restore_secrets(home, source, manifest, overwrite=overwrite)
+    if not overwrite:  # before the database: where there is no installation yet, opening one makes secrets
+        require_same_secrets(home, source, manifest)
     with open_database(data_dir) as url:
+        require_free(url, open_registry(data_dir), manifest, overwrite=overwrite)
+        restore_secrets(home, source, manifest)
         done = bring_back(
             url,
             open_registry(data_dir),

@@ -91,25 +91,39 @@ async def _write(connection: Connection, folder: Path, table: str) -> DumpedTabl
     return DumpedTable(columns, affected(status), tuple(row["month"] for row in months))
 
 
+async def require_room(url: str, schema_version: str, *, overwrite: bool) -> None:
+    """Changes nothing; of a database that has no schema yet, only that of the backup counts.
+
+    Raises NotEmptyError unless `overwrite`, StorageUnavailable, and StorageUnsuitable where the backup is of a newer
+    schema.
+    """
+    if schema_version > expected_version():
+        raise StorageUnsuitable(
+            f"the backup has schema {schema_version}, this Evershelf knows {expected_version()}: use a newer one"
+        )
+    connection = await connect(url)
+    try:
+        with translated():
+            if await read_version(connection) is not None:
+                await _require_empty(connection, overwrite=overwrite)
+    finally:
+        await connection.close()
+
+
 async def load(
     url: str, folder: Path, dumped: Dump, *, overwrite: bool, remembered: Sequence[Erasure], on_table: OnTable
 ) -> Reapplied:
     """Puts the tables back, all or nothing, and without whom the database until now, or `remembered`, knows as erased.
 
-    The database has the schema of this code. Raises NotEmptyError unless `overwrite`, StorageUnavailable,
-    StorageRefused, and StorageUnsuitable where the backup is of a newer schema.
+    The database has the schema of this code, and the backup none that is newer: see `require_room`. Raises
+    NotEmptyError unless `overwrite`, StorageUnavailable, StorageRefused.
     """
-    if dumped.schema_version > expected_version():
-        raise StorageUnsuitable(
-            f"the backup has schema {dumped.schema_version}, this Evershelf knows {expected_version()}: use a newer one"
-        )
     connection = await connect(url, command_timeout_s=None)
     try:
         with translated():
             async with connection.transaction():
                 await connection.execute(sql("backup.limit_statements"), str(STATEMENT_TIMEOUT_MS))
-                if await connection.fetchval(sql("backup.holds_data")) and not overwrite:
-                    raise NotEmptyError("the database holds an installation: add --overwrite to replace all of it")
+                await _require_empty(connection, overwrite=overwrite)
                 known = await connection.fetch(sql("backup.known_erasures"))
                 await connection.execute(sql("erasures.take_turn"))  # before the tables: as whoever stores events does
                 await connection.execute(sql("backup.empty"))
@@ -132,6 +146,11 @@ async def load(
                 return await reapply(connection, (*own, *remembered))
     finally:
         await connection.close()
+
+
+async def _require_empty(connection: Connection, *, overwrite: bool) -> None:
+    if not overwrite and await connection.fetchval(sql("backup.holds_data")):
+        raise NotEmptyError("the database holds an installation: add --overwrite to replace all of it")
 
 
 async def _fill(connection: Connection, folder: Path, table: str, dumped: DumpedTable) -> None:

@@ -25,7 +25,7 @@ from evershelf.registry.aliases import CHALLENGER, CHAMPION, CURRENT, PREVIOUS
 from evershelf.registry.manifests import manifest_text
 from evershelf.registry.signatures import KeyRing
 from evershelf.registry.store import Kind, Registry, parse_kind
-from evershelf.storage.backup import Dump, DumpedTable, dump, load
+from evershelf.storage.backup import Dump, DumpedTable, dump, load, require_room
 from evershelf.storage.erasures import Reapplied
 from evershelf.storage.migrate import migrate
 from evershelf.supervision.installation import Installation
@@ -116,6 +116,20 @@ def opened(source: Path, on_step: OnStep) -> BackupManifest:
     return manifest
 
 
+def require_free(url: str, registry: Registry, manifest: BackupManifest, *, overwrite: bool) -> None:
+    """Changes nothing: a database that holds an installation and aliases that point elsewhere need `overwrite`.
+
+    Raises BackupError, NotEmptyError, StorageUnavailable, ArtifactRefused, and StorageUnsuitable where the backup is of
+    a newer schema.
+    """
+    asyncio.run(require_room(url, manifest.schema_version, overwrite=overwrite))
+    for kind, name, now, pointer in _moves(registry, manifest):
+        if now is not None and not overwrite:
+            raise BackupError(
+                f"{kind}/{name} is at {now.version}, not {pointer.version}: add --overwrite to point it there"
+            )
+
+
 def restore(
     url: str,
     registry: Registry,
@@ -127,10 +141,11 @@ def restore(
 ) -> Reapplied:
     """Brings database and registry back and erases again whom the database, or `remembered`, knows as erased.
 
-    The secrets have to be there already: see `restore_secrets`. Nothing is touched before every byte is verified.
-    Raises BackupError, NotEmptyError, StorageError, ArtifactRefused.
+    The secrets have to be there already: see `restore_secrets`. Nothing is touched before every byte is verified, nor
+    where `require_free` raises. Raises BackupError, NotEmptyError, StorageError, ArtifactRefused.
     """
     manifest = opened(source, on_step)
+    require_free(url, registry, manifest, overwrite=overwrite)
     asyncio.run(migrate(url))
     tables = {name: DumpedTable(table.columns, table.rows, table.months) for name, table in manifest.tables.items()}
     done = asyncio.run(
@@ -151,15 +166,23 @@ def restore(
     return done
 
 
-def restore_secrets(home: Installation, source: Path, manifest: BackupManifest, *, overwrite: bool) -> None:
-    """Puts the secrets of a verified backup in place. Raises BackupError where others are there."""
-    kept = {Path(name).name: (source / name).read_text() for name in manifest.files if name.startswith("secrets/")}
-    differing = [name for name, value in kept.items() if home.secret(name) not in {None, value.strip()}]
-    if differing and not overwrite:
-        raise BackupError(f"{home.secrets_dir / differing[0]} is another one: add --overwrite to replace it")
+def require_same_secrets(home: Installation, source: Path, manifest: BackupManifest) -> None:
+    """Changes nothing. Raises BackupError where other secrets are than those of a verified backup."""
+    for name, value in _secrets(source, manifest).items():
+        if home.secret(name) not in {None, value}:
+            raise BackupError(f"{home.secrets_dir / name} is another one: add --overwrite to replace it")
+
+
+def restore_secrets(home: Installation, source: Path, manifest: BackupManifest) -> None:
+    """Puts the secrets of a verified backup in place of what is there."""
     home.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, value in kept.items():
-        home.keep_secret(name, value.strip())
+    for name, value in _secrets(source, manifest).items():
+        home.keep_secret(name, value)
+
+
+def _secrets(source: Path, manifest: BackupManifest) -> dict[str, str]:
+    names = [name for name in manifest.files if name.startswith("secrets/")]
+    return {Path(name).name: (source / name).read_text().strip() for name in names}
 
 
 def _restore_registry(registry: Registry, source: Path, manifest: BackupManifest, on_step: OnStep) -> None:
@@ -168,19 +191,27 @@ def _restore_registry(registry: Registry, source: Path, manifest: BackupManifest
             # The backup's own hashes were checked; who may sign is for those to judge who load a version.
             registry.publish(kind, parse_kind(kind, folder.name, manifest_text(folder), KeyRing(())), folder)
             on_step(f"{kind} {folder.name}")
+    for kind, name, now, pointer in _moves(registry, manifest):
+        registry.move_alias(
+            kind,
+            name,
+            pointer.version,
+            expected_sequence=now.sequence if now else None,
+            moved_by="restore",
+            reason=f"as in the backup of {manifest.made_at:%Y-%m-%d %H:%M} UTC",
+            plan=pointer.plan,
+        )
+
+
+def _moves(
+    registry: Registry, manifest: BackupManifest
+) -> Iterator[tuple[Kind, str, AliasPointer | None, AliasPointer]]:
+    """The aliases that point elsewhere than in the backup: where now, and where then."""
     for kind, name in ALIASES:
         pointer = manifest.aliases.get(f"{kind}/{name}")
         now = registry.read_alias(kind, name)
         if pointer is not None and (now is None or now.version != pointer.version):
-            registry.move_alias(
-                kind,
-                name,
-                pointer.version,
-                expected_sequence=now.sequence if now else None,
-                moved_by="restore",
-                reason=f"as in the backup of {manifest.made_at:%Y-%m-%d %H:%M} UTC",
-                plan=pointer.plan,
-            )
+            yield kind, name, now, pointer
 
 
 def _files(folder: Path) -> Iterator[Path]:

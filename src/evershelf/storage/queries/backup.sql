@@ -24,9 +24,11 @@ SELECT ensure_month_partitions($1, month::timestamp AT TIME ZONE 'UTC', month::t
 FROM unnest($2::date[]) AS month
 
 -- name: holds_data
--- Whether an installation lives here already: placements alone stand in every new database.
+-- Whether an installation lives here already, of whatever schema. Placements stand in every new database; who changed
+-- one, or erased somebody, stands in the audit log.
 SELECT EXISTS (SELECT FROM items) OR EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM users)
-    OR EXISTS (SELECT FROM decisions) OR EXISTS (SELECT FROM api_keys) OR EXISTS (SELECT FROM erasures)
+    OR EXISTS (SELECT FROM decisions) OR EXISTS (SELECT FROM api_keys) OR EXISTS (SELECT FROM dead_letter_events)
+    OR EXISTS (SELECT FROM audit_log)
 
 -- name: empty
 TRUNCATE items, users, events, dead_letter_events, event_counters, placements, decisions, api_keys, audit_log,
