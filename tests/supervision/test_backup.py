@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
@@ -137,10 +138,46 @@ async def test_gateways_that_kept_running_hear_of_later_erasures(shop, empty_dat
     assert {each.erased_at for each in told} == {receipt.erased_at}
 
 
+class BusyRegistry(DirectoryRegistry):
+    """One that a refresher works on: while a snapshot is to be copied, a newer one takes its place."""
+
+    rounds = 2
+
+    def fetch(self, kind, version, into):
+        if kind == "snapshots" and self.rounds:
+            self.rounds -= 1
+            refresh(self.url, self)
+            self.prune("snapshots", keep=1)
+        return super().fetch(kind, version, into)
+
+
+async def test_versions_may_come_and_go_while_they_are_copied(shop, empty_database_url, open_tmp_path):
+    # Promise: a pruned snapshot fails no backup, and what `current` names at the end is in it.
+    busy = BusyRegistry(shop.home.registry_dir)
+    busy.url = shop.url
+    shop.registry = busy
+    made = await back_up_of(shop)
+    assert not busy.rounds
+    _, registry, _ = await restored(shop, empty_database_url, open_tmp_path / "other")
+    current = made.aliases["snapshots/current"].version
+    assert (registry.read_alias("snapshots", "current").version, registry.versions("snapshots")) == (
+        current,
+        (current,),
+    )
+
+
+async def test_only_what_the_manifest_names_is_published(shop, empty_database_url, open_tmp_path):
+    # Promise: a folder that was laid beside the versions of a backup reaches no registry.
+    await back_up_of(shop)
+    shutil.copytree(shop.target / "registry" / "models" / "m1", shop.target / "registry" / "models" / "m2")
+    _, registry, _ = await restored(shop, empty_database_url, open_tmp_path / "other")
+    assert registry.versions("models") == ("m1",)
+
+
 class BrokenRegistry(DirectoryRegistry):
     """One whose disk is full."""
 
-    def publish(self, kind, manifest, folder):
+    def publish(self, *_):
         raise OSError("no space left on device")
 
 
@@ -168,10 +205,8 @@ async def test_aliases_and_a_schema_of_others_are_left_alone(shop, empty_databas
     # Promise: a registry that is at work is pointed elsewhere only when it is told, and an empty database stays empty.
     await back_up_of(shop)
     live = publish_champion(open_tmp_path / "live", "m9")
-    with pytest.raises(BackupError, match="m9.*--overwrite"):
-        await asyncio.to_thread(
-            restore, empty_database_url, live, shop.target, overwrite=False, on_step=quiet
-        )
+    with pytest.raises(BackupError, match=r"m9.*--overwrite"):
+        await asyncio.to_thread(restore, empty_database_url, live, shop.target, overwrite=False, on_step=quiet)
     assert live.read_alias("models", "champion").version == "m9"
     assert await current_version(empty_database_url) is None
 

@@ -22,6 +22,7 @@ import evershelf
 from evershelf.contracts.erasures import Erasure
 from evershelf.contracts.manifest import AliasPointer
 from evershelf.registry.aliases import CHALLENGER, CHAMPION, CURRENT, PREVIOUS
+from evershelf.registry.artifact import ArtifactRefused, sync_folder, write_durably
 from evershelf.registry.manifests import manifest_text
 from evershelf.registry.signatures import KeyRing
 from evershelf.registry.store import Kind, Registry, parse_kind
@@ -37,6 +38,7 @@ ALIASES: tuple[tuple[Kind, str], ...] = (
 )  # fmt: skip
 NOT_KEPT = frozenset({"database_url"})  # only known while the installation runs
 READ_BYTES = 2**20
+LOOKS_AT_ALIASES_MAX = 5
 OnStep = Callable[[str], None]
 
 
@@ -78,11 +80,7 @@ def back_up(home: Installation, url: str, registry: Registry, target: Path, on_s
     for folder in (target, target / "database", target / "registry", target / "secrets"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     dumped = asyncio.run(dump(url, target / "database", lambda table, rows: on_step(f"{table}: {rows} rows")))
-    aliases = {f"{kind}/{name}": found for kind, name in ALIASES if (found := registry.read_alias(kind, name))}
-    for kind in get_args(Kind):
-        for version in registry.versions(kind):
-            registry.fetch(kind, version, target / "registry" / kind)
-            on_step(f"{kind} {version}")
+    aliases = _copy_registry(registry, target / "registry", on_step)
     for secret in sorted(home.secrets_dir.glob("*")) if home.secrets_dir.is_dir() else []:
         if secret.name not in NOT_KEPT and not secret.name.startswith("."):
             shutil.copyfile(secret, target / "secrets" / secret.name, follow_symlinks=False)
@@ -95,9 +93,33 @@ def back_up(home: Installation, url: str, registry: Registry, target: Path, on_s
         aliases=aliases,
         files={str(path.relative_to(target)): _sha256(path) for path in _files(target)},
     )
-    _write_last(target / MANIFEST, manifest.model_dump_json(indent=2))
+    _write_last(target, manifest.model_dump_json(indent=2))
     on_step(f"whole: {len(manifest.files)} files in {target}")
     return manifest
+
+
+def _copy_registry(registry: Registry, into: Path, on_step: OnStep) -> dict[str, AliasPointer]:
+    """Copies every version and returns aliases that all point at copies, though versions come and go meanwhile."""
+    for kind in get_args(Kind):
+        for version in registry.versions(kind):
+            _copy_version(registry, kind, version, into=into)
+            on_step(f"{kind} {version}")
+    for _ in range(LOOKS_AT_ALIASES_MAX):
+        aliases = {(kind, name): found for kind, name in ALIASES if (found := registry.read_alias(kind, name))}
+        absent = [(kind, at.version) for (kind, _), at in aliases.items() if not (into / kind / at.version).exists()]
+        if not absent:
+            return {f"{kind}/{name}": pointer for (kind, name), pointer in aliases.items()}
+        for kind, version in absent:
+            _copy_version(registry, kind, version, into=into)
+    raise BackupError("an alias of the registry names a version that is not there, look after look: see `models list`")
+
+
+def _copy_version(registry: Registry, kind: Kind, version: str, *, into: Path) -> None:
+    try:
+        registry.fetch(kind, version, into / kind)
+    except (ArtifactRefused, FileNotFoundError):
+        if version in registry.versions(kind):
+            raise  # it is there and unsound, and not one that a refresher has just pruned
 
 
 def opened(source: Path, on_step: OnStep) -> BackupManifest:
@@ -187,7 +209,8 @@ def _secrets(source: Path, manifest: BackupManifest) -> dict[str, str]:
 
 def _restore_registry(registry: Registry, source: Path, manifest: BackupManifest, on_step: OnStep) -> None:
     for kind in get_args(Kind):
-        for folder in sorted((source / "registry" / kind).glob("*")):
+        places = {Path(name).parent for name in manifest.files if name.startswith(f"registry/{kind}/")}
+        for folder in sorted(source / place for place in places):
             # The backup's own hashes were checked; who may sign is for those to judge who load a version.
             registry.publish(kind, parse_kind(kind, folder.name, manifest_text(folder), KeyRing(())), folder)
             on_step(f"{kind} {folder.name}")
@@ -226,14 +249,14 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_last(path: Path, text: str) -> None:
+def _write_last(target: Path, text: str) -> None:
     """Whole, or not at all: what makes a folder a backup appears in one step, after all else is on disk."""
-    for each in _files(path.parent):
+    for each in _files(target):
         with each.open("rb") as file:
             os.fsync(file.fileno())
-    draft = path.with_name(f".{path.name}")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    draft = target / f".{MANIFEST}"
+    write_durably(draft, text.encode())
+    for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        sync_folder(folder)
+    draft.replace(target / MANIFEST)
+    sync_folder(target)
