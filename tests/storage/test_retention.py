@@ -12,7 +12,7 @@ from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.spool import Spool
 from evershelf.storage.audit import list_audit
-from evershelf.storage.errors import StorageRefused
+from evershelf.storage.errors import StorageRefused, StorageUnavailable
 from evershelf.storage.events import DeadEvent, bury_events, store_events
 from evershelf.storage.retention import since, tidy
 from evershelf.storage.settings import RetentionSettings
@@ -94,12 +94,35 @@ async def test_a_late_event_ends_among_the_dead_letters(database_url, pool, tmp_
     assert "no longer kept" in await pool.fetchval("SELECT reason FROM dead_letter_events")
 
 
+async def test_a_clock_that_is_years_ahead_drops_nothing(database_url, pool):
+    # Promise: the database's own clock has the last word on what is old.
+    await store_events(pool, [event(0), event(100)])
+    with pytest.raises(StorageUnavailable, match="look at the clocks"):
+        await tidy(database_url, KEEP_TWO, now=NOW + timedelta(days=2_000), actor="test")
+    assert len(await kept(pool)) == 2
+    assert (await store_events(pool, [event(200)])).stored == 1
+
+
+async def test_nothing_goes_without_its_row_in_the_audit_log(database_url, pool):
+    # Promise: a month, or a dead letter, is dropped in the transaction that says so.
+    await store_events(pool, [event(400)])
+    await bury_events(pool, [DeadEvent(uuid4(), "old", "r")])
+    await pool.execute("UPDATE dead_letter_events SET received_at = now() - interval '500 days'")
+    await pool.execute("ALTER TABLE audit_log ADD CONSTRAINT none CHECK (actor <> 'test')")
+    for settings in (KEEP_TWO, RetentionSettings()):
+        with pytest.raises(StorageRefused, match="none"):
+            await tidy(database_url, settings, now=NOW, actor="test")
+    assert len(await kept(pool)) == 1
+    assert await pool.fetchval("SELECT count(*) FROM dead_letter_events") == 1
+
+
 async def test_dead_letters_go_by_when_they_came(database_url, pool):
     # Promise: what nobody looked at for a year goes.
     await bury_events(pool, [DeadEvent(uuid4(), "old", "r"), DeadEvent(uuid4(), "new", "r")])
     await pool.execute("UPDATE dead_letter_events SET received_at = now() - interval '500 days' WHERE body = 'old'")
     assert (await tidy(database_url, RetentionSettings(), now=NOW, actor="test")).dead_letters == 1
     assert await pool.fetchval("SELECT body FROM dead_letter_events") == "new"
+    assert [entry.detail["dropped"] for entry in await list_audit(pool, subject="dead_letter_events")] == [1]
 
 
 def test_the_refresher_tidies_once_a_day():

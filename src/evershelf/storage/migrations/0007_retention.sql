@@ -30,6 +30,9 @@ BEGIN
     RETURN made;
 END $$;
 
+-- What retention drops of the dead letters is found by when it came.
+CREATE INDEX dead_letter_events_received ON dead_letter_events (received_at);
+
 -- Drops the months of `parent` before `before` and returns their names; from then on nothing of them is taken any more.
 CREATE FUNCTION drop_month_partitions(parent text, before timestamptz) RETURNS text[]
 LANGUAGE plpgsql AS $$
@@ -38,6 +41,9 @@ DECLARE
     child        text;
     dropped      text[] := '{}';
 BEGIN
+    IF before > date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' THEN
+        RAISE EXCEPTION 'months of % before % would go, and it is % here: look at the clocks', parent, before, now();
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('evershelf.partitions.' || parent));
     INSERT INTO retention AS known VALUES (parent, limit_month AT TIME ZONE 'UTC')
     ON CONFLICT ON CONSTRAINT retention_pkey

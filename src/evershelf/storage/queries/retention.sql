@@ -5,7 +5,10 @@ SELECT drop_month_partitions($1, $2)
 SELECT ensure_month_partitions($1, now(), now() + interval '1 month')
 
 -- name: drop_dead_letters
-DELETE FROM dead_letter_events WHERE received_at < $1
+-- At most $2 that came before $1.
+DELETE FROM dead_letter_events WHERE dead_letter_id IN (
+    SELECT dead_letter_id FROM dead_letter_events WHERE received_at < $1 LIMIT $2
+)
 
 -- name: sizes
 -- What each table and its partitions take on disk, indexes included.
