@@ -7,6 +7,21 @@ import pytest
 
 from evershelf.cli.context import registry as open_registry
 from tests.cli.test_main import evershelf
+from tests.inference.fake_model import publish_champion
+
+
+@pytest.mark.parametrize("champion", [None, "gone"])
+async def test_a_snapshot_comes_without_a_champion_to_renew(tmp_path, database_url, champion, monkeypatch):
+    # Promise: no champion, or one that cannot be read, holds the renewal only, and says so by exit code 3.
+    monkeypatch.delenv("EVERSHELF_REGISTRY", raising=False)
+    home = tmp_path / "new"
+    if champion:
+        registry = publish_champion(home / "registry", champion)
+        (registry.path("models", champion) / "manifest.json").unlink()
+    options = ("--model", "--json", "--data-dir", str(home))
+    done = await asyncio.to_thread(evershelf, "refresh", *options, EVERSHELF_DATABASE_URL=database_url)
+    assert done.returncode == 3, done.stderr
+    assert open_registry(home).read_alias("snapshots", "current").version == json.loads(done.stdout)["version"]
 
 
 @pytest.mark.parametrize("verb", ["refresh", "train", "retrain"])

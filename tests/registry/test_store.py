@@ -139,6 +139,12 @@ def test_pruning_keeps_the_newest_and_whatever_an_alias_names(registry, tmp_path
     assert registry.versions("snapshots") == ("s1", "s3", "s4")
 
 
+def test_pruning_spares_what_it_is_told_to(registry, tmp_path):
+    for age_h, version in enumerate(["s3", "s2", "s1"]):
+        publish(registry, tmp_path, version, age_h=age_h)
+    assert registry.prune("snapshots", keep=1, spared={"s1"}) == ("s2",)
+
+
 def test_pruning_removes_what_a_crashed_writer_left(registry, tmp_path):
     publish(registry, tmp_path, "s1")
     abandoned = tmp_path / "registry" / "snapshots" / ".incoming-dead"

@@ -9,11 +9,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from evershelf.contracts.events import EventType
+from evershelf.contracts.manifest import GateCheck
 from evershelf.registry.aliases import AliasConflict
 from evershelf.storage.events import store_events
 from evershelf.training.package import recipe_of
 from evershelf.training.pipeline import train
-from evershelf.training.renewal import renew
+from evershelf.training.renewal import RENEWALS_KEPT, RenewalRefusedError, renew
+
+MOVE = {"moved_by": "test", "reason": "test"}
 
 
 def tensors(registry, version):
@@ -50,6 +53,29 @@ async def test_a_renewed_champion_knows_what_happened_since_and_keeps_its_recipe
     assert not fit
     assert "data_event_types" in {check.name for check in held.gate if not check.passed}
     assert registry.read_alias("models", "champion").version == manifest.version
+
+
+async def test_renewing_launders_no_model_and_fills_no_registry(filled_database_url, registry, quick_settings):
+    # Promise: one that was forced past the gate is not renewed; renewals make room, trained versions stay.
+    trained = (await asyncio.to_thread(train, filled_database_url, registry, quick_settings)).manifest
+    folder = registry.path("models", trained.version)
+    for number in range(RENEWALS_KEPT + 2):
+        told = GateCheck(name="renewed", passed=True, detail="")
+        at = trained.created_at - timedelta(days=number - 5)
+        renewal = trained.model_copy(update={"version": f"r{number}", "created_at": at, "gate": (told,)})
+        registry.publish("models", renewal, folder)
+    manifest, fit = await asyncio.to_thread(renew, filled_database_url, registry, quick_settings)
+    assert fit
+    left = registry.versions("models")
+    assert {manifest.version, trained.version, "r0"} <= set(left)
+    assert len(left) <= RENEWALS_KEPT + 1
+
+    failed = GateCheck(name="beats_popularity", passed=False, detail="")
+    registry.publish("models", trained.model_copy(update={"version": "forced", "gate": (failed,)}), folder)
+    pointer = registry.read_alias("models", "champion")
+    registry.move_alias("models", "champion", "forced", expected_sequence=pointer.sequence, **MOVE)
+    with pytest.raises(RenewalRefusedError, match="beats_popularity"):
+        await asyncio.to_thread(renew, filled_database_url, registry, quick_settings)
 
 
 async def test_without_a_champion_there_is_nothing_to_renew(database_url, registry, quick_settings):

@@ -139,7 +139,7 @@ def _evaluate_files(
 def refresh(
     every: Annotated[str | None, typer.Option("--every", help="Repeat, such as 30s, 5m, 1h.")] = None,
     *,
-    model: Annotated[bool, typer.Option("--model", help="The champion's counts first; exit code 3: held.")] = False,
+    model: Annotated[bool, typer.Option("--model", help="The champion's counts too; exit code 3: held.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -152,9 +152,8 @@ def refresh(
     with migrated(data_dir) as url:
 
         def once() -> bool:
-            renewed = not model or _renewed(url, versions)
-            _print_snapshot(build(url, versions), as_json=as_json)
-            return renewed
+            _print_snapshot(build(url, versions), as_json=as_json)  # first: it needs no champion
+            return not model or _renewed(url, versions)
 
         if interval_s is None:
             if not once():
@@ -171,13 +170,15 @@ def refresh(
 
 def _renewed(url: str, versions: "Registry") -> bool:
     """Whether the champion now counts what happened until now."""
+    from evershelf.registry.aliases import AliasConflict
+    from evershelf.registry.artifact import ArtifactRefused
     from evershelf.training.gate import failures
-    from evershelf.training.renewal import renew
+    from evershelf.training.renewal import RenewalRefusedError, renew
     from evershelf.training.validate import DataRefusedError
 
     try:
         manifest, fit = renew(url, versions, _settings(None, None))
-    except DataRefusedError as error:
+    except (DataRefusedError, RenewalRefusedError, AliasConflict, ArtifactRefused) as error:
         print_progress(f"evershelf: held: {error}")
         return False
     held = ", ".join(failures(manifest.gate))

@@ -13,7 +13,7 @@ on its ETag (`If-Match`). Region, credentials and endpoint come from the AWS_* e
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,6 +60,7 @@ RETRY_S_MAX = 5
 # Versions whose manifest is missing are being written, or were given up; after this they are swept away.
 UNFINISHED_AGE_S_MAX = 3_600
 VERSIONS_MAX = 10_000
+MOVES_READ_MAX = 100
 
 
 class _Found(NamedTuple):
@@ -207,19 +208,19 @@ class ObjectRegistry:
         return pointer
 
     def alias_history(self, kind: Kind, name: str) -> tuple[AliasPointer, ...]:
-        """Every move, oldest first."""
+        """The newest MOVES_READ_MAX moves, oldest first: each is an object that is asked for."""
         prefix = f"{_alias_key(kind, name).removesuffix('.json')}/"
-        texts = [self._get(key, POINTER_SIZE_BYTES_MAX) for key in sorted(self._keys_below(prefix))]
+        texts = [self._get(key, POINTER_SIZE_BYTES_MAX) for key in sorted(self._keys_below(prefix))[-MOVES_READ_MAX:]]
         recorded = [_pointer(name, text.content) for text in texts if text is not None]
         current = self.read_alias(kind, name)  # a crash between pointing and recording leaves the last move there only
         if current and (not recorded or recorded[-1].sequence < current.sequence):
             recorded.append(current)
         return tuple(recorded)
 
-    def prune(self, kind: Kind, *, keep: int = SNAPSHOTS_KEPT) -> tuple[str, ...]:
-        """Removes all but the newest `keep` versions and those an alias names; returns what went."""
+    def prune(self, kind: Kind, *, keep: int = SNAPSHOTS_KEPT, spared: Collection[str] = ()) -> tuple[str, ...]:
+        """Removes all but the newest `keep` versions, those `spared`, and those an alias names; returns what went."""
         known = self.versions(kind)
-        kept = self._targets(kind) | set(known[-max(keep, 1) :])
+        kept = self._targets(kind) | set(spared) | set(known[-max(keep, 1) :])
         gone = tuple(version for version in known if version not in kept)
         for version in gone:
             self._delete([_manifest_key(kind, version)])  # first: from now on it does not exist

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, overload
 
@@ -73,7 +73,7 @@ class Registry(Protocol):
         plan: RolloutPlan | None = None,
     ) -> AliasPointer: ...
     def alias_history(self, kind: Kind, name: str) -> tuple[AliasPointer, ...]: ...
-    def prune(self, kind: Kind, *, keep: int) -> tuple[str, ...]: ...
+    def prune(self, kind: Kind, *, keep: int, spared: Collection[str] = ()) -> tuple[str, ...]: ...
 
 
 class DirectoryRegistry:
@@ -205,11 +205,11 @@ class DirectoryRegistry:
         """The moves of an alias, oldest first."""
         return self._aliases(kind, name).history(name)
 
-    def prune(self, kind: Kind, *, keep: int = SNAPSHOTS_KEPT) -> tuple[str, ...]:
-        """Removes all but the newest `keep` versions and those an alias names; returns what went."""
+    def prune(self, kind: Kind, *, keep: int = SNAPSHOTS_KEPT, spared: Collection[str] = ()) -> tuple[str, ...]:
+        """Removes all but the newest `keep` versions, those `spared`, and those an alias names; returns what went."""
         aliases = self._aliases(kind, "any")
         with aliases.lock():  # no alias may move to a version that is about to go
-            kept = aliases.targets() | set(self.versions(kind)[-max(keep, 1) :])
+            kept = aliases.targets() | set(spared) | set(self.versions(kind)[-max(keep, 1) :])
             gone = tuple(version for version in self.versions(kind) if version not in kept)
             for version in gone:
                 discard(self.path(kind, version))

@@ -18,7 +18,7 @@ from evershelf.registry.store import Registry
 from evershelf.training.examination import examine_packaged, surroundings_without_data
 from evershelf.training.extract import TrainingData
 from evershelf.training.fit import NEIGHBOURS, Fitter
-from evershelf.training.gate import against_window, passed
+from evershelf.training.gate import accepted, against_window, failures, passed
 from evershelf.training.package import Provenance, manifest_of, recipe_of, write_files
 from evershelf.training.pipeline import load
 from evershelf.training.profile import profile_of
@@ -26,6 +26,12 @@ from evershelf.training.settings import TrainingSettings
 from evershelf.training.validate import require, validate
 
 RENEWED = "renewed"
+# The newest so many versions stay, whatever they are; older renewals go, unless an alias names them.
+RENEWALS_KEPT = 10
+
+
+class RenewalRefusedError(Exception):
+    """The champion is one that fresh counts must not make look sound."""
 
 
 def renew(
@@ -40,12 +46,16 @@ def renew(
         AliasConflict: there is no champion, or another one reigns by now.
         ArtifactRefused: the champion cannot be read.
         DataRefusedError: the data cannot teach a model.
+        RenewalRefusedError: the champion was promoted past a check of the gate.
         StorageError: the database cannot be read.
     """
     pointer = registry.read_alias("models", CHAMPION)
     if pointer is None:
         raise AliasConflict("there is no champion to renew")
     champion = registry.manifest("models", pointer.version)
+    if not passed(accepted(champion.gate)):
+        held = ", ".join(failures(champion.gate))
+        raise RenewalRefusedError(f"{champion.version} was promoted past the gate ({held}): train a model to renew")
     data = load(url, settings, as_of=as_of)
     require(validate(data, settings))
     manifest = _published(registry, champion, data, settings)
@@ -59,7 +69,17 @@ def renew(
             moved_by="refresh",
             reason=f"fresh counts for {champion.version}",
         )
+    _prune(registry)
     return manifest, fit
+
+
+def _prune(registry: Registry) -> None:
+    trained = {
+        version
+        for version in registry.versions("models")
+        if all(check.name != RENEWED for check in registry.manifest("models", version).gate)
+    }
+    registry.prune("models", keep=RENEWALS_KEPT, spared=trained)
 
 
 def _published(
