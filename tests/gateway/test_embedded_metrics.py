@@ -9,7 +9,7 @@ from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.embedded_metrics import EVENT, FIGURES, EmbeddedMetrics, read
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.telemetry import GAUGES, Telemetry
-from tests.gateway.gateway_world import open_world, valid
+from tests.gateway.gateway_world import eventually, open_world, valid
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = {"Count", "Seconds", "None"}
@@ -31,7 +31,7 @@ def test_a_line_holds_what_is_new_since_the_one_before():
     # Promise: sums over lines are sums of what happened; gauges stand as they are.
     telemetry, age_s = Telemetry(), [10.0]
     telemetry.watch(lambda: {"evershelf_snapshot_age_seconds": age_s[0]})
-    metrics = EmbeddedMetrics(60.0, telemetry.families, Clock())
+    metrics = EmbeddedMetrics(60.0, telemetry, Clock())
     answer(telemetry)
     answer(telemetry, degraded=True, elapsed_s=0.2)
     first = told(metrics)
@@ -45,7 +45,7 @@ def test_a_line_holds_what_is_new_since_the_one_before():
 
 def test_a_line_is_in_the_format():
     # Promise: every metric that is announced stands in the line with a unit that CloudWatch knows; nothing else does.
-    line = told(EmbeddedMetrics(60.0, Telemetry().families, Clock()))
+    line = told(EmbeddedMetrics(60.0, Telemetry(), Clock()))
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert isinstance(line["_aws"]["Timestamp"], int)
     assert directive["Dimensions"] == [["Service"]]
@@ -64,6 +64,28 @@ def test_every_figure_reads_a_metric_that_exists():
     names |= {sample.name for family in telemetry.families() for sample in family.samples}
     assert {figure.sample for figure in FIGURES} <= names
     assert set(read(telemetry.families())) == {figure.name for figure in FIGURES}
+
+
+async def test_a_figure_that_cannot_be_read_ends_neither_the_lines_nor_the_gateway():
+    # Promise: what a reader of a gauge raises is counted, and the next line comes; closing does not raise it either.
+    telemetry, ages_s = Telemetry(), iter([ValueError, 5.0, ValueError])
+
+    def age() -> dict[str, float]:
+        if (found := next(ages_s, ValueError)) is ValueError:
+            raise ValueError
+        return {"evershelf_snapshot_age_seconds": found}
+
+    metrics = EmbeddedMetrics(0.001, telemetry, Clock())
+    with capture_logs() as lines:
+        await metrics.start()
+        telemetry.watch(age)
+
+        async def told_again() -> bool:
+            return telemetry.caught_total("embedded_metrics") > 1
+
+        await eventually(told_again)
+        await metrics.close()
+    assert 5.0 in [line.get("SnapshotAge") for line in lines]
 
 
 async def test_a_gateway_writes_its_last_line_when_it_ends(postgres, tmp_path):

@@ -121,7 +121,7 @@ async def _started(parts: Parts, stack: AsyncExitStack) -> Parts:
         parts.rollout,
         Watch(parts),
         TrainingWatch(parts),
-        EmbeddedMetrics(parts.settings.gateway_emf_interval_s, parts.telemetry.families, parts.outside.clock),
+        EmbeddedMetrics(parts.settings.gateway_emf_interval_s, parts.telemetry, parts.outside.clock),
         Rehearsals(parts),
     ):  # after all that answers need
         await console.start()

@@ -5,7 +5,7 @@ format"); elsewhere they are lines like any other. Nothing is sent from here, so
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Metric
 
 from evershelf.gateway.outside import Clock
+from evershelf.gateway.telemetry import Telemetry
 
 NAMESPACE = "Evershelf"
 EVENT = "embedded_metrics"
@@ -56,9 +57,9 @@ FIGURES = (
 class EmbeddedMetrics:
     """A background task that writes one line every `every_s` seconds, or none at all without it."""
 
-    def __init__(self, every_s: float | None, collect: Callable[[], Iterable[Metric]], clock: Clock) -> None:
+    def __init__(self, every_s: float | None, telemetry: Telemetry, clock: Clock) -> None:
         self._every_s = every_s
-        self._collect = collect
+        self._telemetry = telemetry
         self._clock = clock
         self._before: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -66,7 +67,7 @@ class EmbeddedMetrics:
     async def start(self) -> None:
         """Begins to write, if it is wanted."""
         if self._every_s is not None:
-            self._before = read(self._collect())
+            self._before = read(self._telemetry.families())
             self._task = asyncio.create_task(self._run(self._every_s), name="embedded-metrics")
 
     async def close(self) -> None:
@@ -75,18 +76,24 @@ class EmbeddedMetrics:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-            self.tell()
+            self._tell_safely()
 
     def tell(self) -> None:
         """Writes one line."""
-        now = read(self._collect())
+        now = read(self._telemetry.families())
         log.info(EVENT, **line(self._before, now, at_s=self._clock.unix_s()))
         self._before = now
 
     async def _run(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
+            self._tell_safely()
+
+    def _tell_safely(self) -> None:
+        try:
             self.tell()
+        except Exception as error:  # noqa: BLE001 - the source boundary: telling outlives whatever it meets
+            self._telemetry.caught("embedded_metrics", error)
 
 
 def read(families: Iterable[Metric]) -> dict[str, float]:
@@ -106,7 +113,7 @@ def line(before: Mapping[str, float], now: Mapping[str, float], *, at_s: float) 
     """The fields of a line: what grew since `before`, and what stands now."""
     known = [figure for figure in FIGURES if figure.name in now]
     values = {
-        figure.name: now[figure.name] - before.get(figure.name, 0.0) if figure.grows else now[figure.name]
+        figure.name: max(0.0, now[figure.name] - before.get(figure.name, 0.0)) if figure.grows else now[figure.name]
         for figure in known
     }
     directive = {

@@ -28,6 +28,7 @@ Figures = Callable[[], Mapping[str, float]]
 BoundaryName = Literal[
     "catalog_index",
     "database",
+    "embedded_metrics",
     "inference_call",
     "inference_probe",
     "model_branch",
