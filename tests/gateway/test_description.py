@@ -4,6 +4,7 @@ import asyncio
 import json
 from threading import Event
 
+import pytest
 from fastapi import FastAPI
 
 from evershelf.gateway.description import Description
@@ -23,6 +24,18 @@ class SlowApp(FastAPI):
         assert self.may_go_on.wait(PATIENCE_S)
         self.described += 1
         return super().openapi()
+
+
+async def test_a_failure_is_not_kept():
+    # Promise: the document that could not be made once is made for the next who asks.
+    app = SlowApp()
+    app.openapi_version = None  # which pydantic refuses
+    description = Description(app)
+    app.may_go_on.set()
+    with pytest.raises(ValueError, match="openapi"):
+        await description.answer(None)
+    app.openapi_version = "3.1.0"
+    assert json.loads((await description.answer(None)).body)["openapi"] == "3.1.0"
 
 
 async def test_the_event_loop_goes_on_while_the_document_is_made():

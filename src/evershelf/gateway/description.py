@@ -30,8 +30,13 @@ class Description:
         """The document."""
         if self._encoding is None:
             self._encoding = asyncio.create_task(asyncio.to_thread(self._encoded))
+            self._encoding.add_done_callback(self._forget_failure)
         # Shielded: one who leaves does not take it from those who wait as well.
         return Response(await asyncio.shield(self._encoding), media_type="application/json")
+
+    def _forget_failure(self, encoding: asyncio.Task[bytes]) -> None:
+        if encoding.cancelled() or encoding.exception() is not None:
+            self._encoding = None
 
     def _encoded(self) -> bytes:
         return json.dumps(self._app.openapi(), separators=(",", ":")).encode()
