@@ -37,12 +37,31 @@ def test_every_migration_only_adds(name):
         "ALTER TABLE items RENAME COLUMN title TO name",
         "alter table items alter column price type text",
         "ALTER TABLE items ALTER COLUMN price SET NOT NULL",
+        "ALTER TABLE items ALTER COLUMN price SET DATA TYPE text",
+        "ALTER TABLE items ADD COLUMN size numeric(8, 2) NOT NULL",
+        "ALTER TABLE items ADD COLUMN note text, ADD COLUMN size integer NOT NULL",
+        "ALTER TABLE items ADD COLUMN note text, DROP title",
+        "ALTER TABLE items ADD COLUMN note text,DROP title",
+        "ALTER TABLE items DROP title",
+        "SELECT drop_month_partitions('events', now())",
+        "ALTER TABLE items DROP CONSTRAINT items_pkey",
+        "ALTER TABLE items ADD CONSTRAINT dear CHECK (price > 1)",
+        "DROP VIEW shelf",
+        "CREATE UNIQUE INDEX only_one ON items (title)",
+        "CREATE TABLE note (id integer); TRUNCATE items",
+        "DO $$ BEGIN DROP TABLE items; END $$",
     ],
 )
 def test_a_step_that_takes_away_is_seen(step):
     # Promise: the check finds what older code would stumble over; a comment about it is none.
     assert not only_adds(step)
-    assert only_adds(f"-- {step}\nSELECT 1;")
+    assert only_adds(f"-- {step}\nCREATE TABLE note (id integer);")
+
+
+@pytest.mark.parametrize("step", [step for step in TOMORROW.split(";") if "UPDATE" not in step])
+def test_a_step_that_adds_is_let_pass(step):
+    # Promise: new tables, indexes and columns with a default, or none that must be filled.
+    assert only_adds(step)
 
 
 async def test_the_plan_of_an_upgrade_is_what_is_then_applied(empty_database_url, database_url):

@@ -10,14 +10,16 @@ from evershelf.storage.errors import StorageUnsuitable
 from evershelf.storage.migrations.script import write_script
 from evershelf.storage.schema import current_version, expected_version
 
-# What older code, which still runs while the schema is already new, could stumble over.
-_TAKES_AWAY = re.compile(
-    r"\b(?:drop\s+(?:table|column|function|index|trigger|sequence)|rename|alter\s+column\s+\w+\s+(?:type|set\s+not\s+null))\b",
+# What is known to add. Everything else could be what older code, which still runs while the schema is already new,
+# stumbles over; a new column that must be filled, too.
+_ADDS = re.compile(
+    r"create (?:table|index|sequence|view|(?:or replace )?function) .*|insert into .*|comment on .*|grant .*"
+    r"|alter table (?:if exists |only )*\S+ (?:add column (?!.*not null).*|add column .* default\b.*)",
     re.IGNORECASE,
 )
-# Comments, and bodies of functions: what these do, they do when they are called.
-_ASIDE = re.compile(r"--[^\n]*|\$\$.*?\$\$", re.DOTALL)
-FIRST = "0001"
+# Comments, texts, and bodies of functions: what these do, they do when they are called.
+_ASIDE = re.compile(r"--[^\n]*|\$\$.*?\$\$|'(?:[^']|'')*'", re.DOTALL)
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ async def plan_upgrade(url: str) -> tuple[str | None, tuple[PlannedMigration, ..
         ) from error
     names = migration_files()
     return now, tuple(
-        PlannedMigration(version, names[version], only_adds(_text(names[version]))) for version in versions
+        PlannedMigration(version, names[version], now is None or only_adds(_text(names[version])))
+        for version in versions
     )
 
 
@@ -54,8 +57,19 @@ def migration_files() -> dict[str, str]:
 
 
 def only_adds(text: str) -> bool:
-    """Whether the SQL takes nothing away that older code may use: an expanding step."""
-    return _TAKES_AWAY.search(_ASIDE.sub("", text)) is None
+    """Whether every statement of the SQL is known to take nothing away that older code may use: an expanding step."""
+    bare = _ASIDE.sub("", text)
+    while bare != (bare := _IN_PARENTHESES.sub("", bare)):
+        pass
+    statements = (" ".join(statement.split()) for statement in bare.split(";"))
+    return all(_ADDS.fullmatch(part) for statement in statements if statement for part in _parts(statement))
+
+
+def _parts(statement: str) -> list[str]:
+    """Each clause of an ALTER TABLE as a statement of its own."""
+    first, *others = re.split(r" ?, ?", statement)
+    table = re.match(r"alter table (?:if exists |only )*\S+ ", first, re.IGNORECASE)
+    return [first, *(f"{table[0]}{other}" for other in others)] if table else [statement]
 
 
 def _text(name: str) -> str:
