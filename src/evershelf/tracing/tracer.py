@@ -94,7 +94,6 @@ class Tracer:
             max_queue_size=SPANS_WAITING_MAX,
             schedule_delay_millis=SEND_EVERY_S * 1_000,
             max_export_batch_size=SPANS_A_BATCH_MAX,
-            export_timeout_millis=settings.otlp_timeout_s * 1_000,
         )
         resource = Resource.create({"service.name": service, "service.version": __version__})
         self._provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
