@@ -23,6 +23,8 @@ def tensors(registry, version):
     return load_file(registry.path("models", version) / "model.safetensors")
 
 
+# Two trainings and their probations, on a machine that may be busy.
+@pytest.mark.timeout(400)
 async def test_a_renewed_champion_knows_what_happened_since_and_keeps_its_recipe(
     filled_database_url, registry, quick_settings, pool, taste
 ):
