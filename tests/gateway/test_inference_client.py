@@ -16,7 +16,7 @@ from tests.gateway.fake_hop import FakeHop
 LONG_MS = 20_000.0
 
 
-# What a busy machine does to these tests is no sign of congestion; those about slowness and queues say how long is long.
+# What a busy machine does to these tests is no sign of congestion; tests of slowness and queues say how long is long.
 PATIENT = {"gateway_inference_queue_ms_max": 10_000.0, "gateway_inference_slow_ms": 10_000.0}
 
 
