@@ -42,14 +42,13 @@ class AloneReport:
     def broken(self) -> list[str]:
         """What did not hold; empty where G8 did."""
         told = self.all
-        wrong = sum(told.exceptions.values()) + sum(told.faults.values())
         steep = self.memory_slope_mb_per_hour > SLOPE_MB_PER_HOUR_MAX and self.seconds >= SLOPE_S_MIN
         slower_ms = self.last.p50_ms - self.first.p50_ms
         found = {
             f"G8: ready only after {self.ready_s:.1f} s": self.ready_s > READY_S_MAX,
             f"G8: {slower_ms:.1f} ms slower at the end": slower_ms > SLOWER_MS_MAX,
             f"G8: memory grew by {self.memory_slope_mb_per_hour:.0f} MB an hour": steep,
-            f"G1, G4: {wrong} answers were none or invalid": wrong,
+            f"G1, G4: {told.wrong} answers were none or invalid": told.wrong,
             f"G2: {told.late} of {told.requests} late": told.late > LATE_SHARE_MAX * told.requests,
             f"G2: {told.far_too_late} far too late": told.far_too_late,
             f"G5: {self.from_model} answers by a model that could not be asked": self.from_model,

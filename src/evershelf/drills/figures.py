@@ -33,10 +33,19 @@ class Figures:
     late_p999_ms: float = field(default=0.0)  # beyond the budget; negative: in time
 
     @property
+    def wrong(self) -> int:
+        """Requests that got no answer or an invalid one."""
+        return sum(self.exceptions.values()) + sum(self.faults.values())
+
+    @property
+    def in_time(self) -> int:
+        """Valid answers not later than the budget and 10 ms."""
+        return max(0, self.requests - self.wrong - self.late)
+
+    @property
     def goodput_per_s(self) -> float:
         """Valid answers in time, a second."""
-        bad = sum(self.exceptions.values()) + self.late + sum(self.faults.values())
-        return max(0.0, (self.requests - bad) / self.seconds) if self.seconds else 0.0
+        return self.in_time / self.seconds if self.seconds else 0.0
 
     @property
     def model_share(self) -> float:

@@ -46,7 +46,7 @@ class Step:
     @property
     def broken(self) -> list[str]:
         """Which targets were missed, and by how much; exceptions and invalid answers too."""
-        wrong = sum(self.figures.exceptions.values()) + sum(self.figures.faults.values())
+        wrong = self.figures.wrong
         in_time = f"{self.in_time_share:.1%} valid and in time instead of {self.in_time_target:.1%}"
         by_model = f"{self.model_per_s:.0f}/s from the model instead of {self.model_target_per_s:.0f}/s"
         found = {
@@ -139,8 +139,7 @@ async def find_peak(rig: Rig, *, seed: int) -> float:
 
 def in_time_share(told: Figures) -> float:
     """Valid answers not later than the budget and 10 ms, of what was offered."""
-    bad = sum(told.exceptions.values()) + sum(told.faults.values()) + told.late
-    return max(0.0, (told.requests - bad) / told.requests) if told.requests else 0.0
+    return told.in_time / told.requests if told.requests else 0.0
 
 
 def _step(times: float, peak_per_s: float, told: Figures, in_time: float, model: float) -> Step:

@@ -52,12 +52,11 @@ class SoakReport:
     def broken(self) -> list[str]:
         """What did not hold; empty after a good soak."""
         told = self.figures
-        wrong = sum(told.exceptions.values()) + sum(told.faults.values())
         grown = self.descriptors_last - self.descriptors_first
         steep = self.memory_slope_mb_per_hour > SLOPE_MB_PER_HOUR_MAX and self.seconds >= SLOPE_S_MIN
         found = {
             f"drill: not felt: {', '.join(self.not_felt)}": self.not_felt,
-            f"G1, G4: {wrong} answers were none or invalid": wrong,
+            f"G1, G4: {told.wrong} answers were none or invalid": told.wrong,
             f"G2: {told.late} of {told.requests} late": told.late > LATE_SHARE_MAX * told.requests,
             f"G2: {told.far_too_late} far too late": told.far_too_late,
             f"G8: memory grew by {self.memory_slope_mb_per_hour:.0f} MB an hour": steep,
