@@ -103,7 +103,7 @@ class Steps:
         if once and shown in self._done():
             return
         print_progress(f"$ evershelf {shown}")
-        self.timed(shown, lambda: self._run(arguments))
+        self.timed(" ".join(itertools.takewhile(str.isalpha, arguments)), lambda: self._run(arguments))
         if once:
             self._remember(shown)
 
