@@ -11,13 +11,12 @@ from evershelf.gateway.model_desk import ModelDesk, RegistryUnavailable
 from evershelf.gateway.outside import Clock
 from evershelf.policy.compose import ModelReply
 from evershelf.policy.rollout import ANSWERS_MIN, Arm, CallKind, Guardrail, recent, seen, unfit
-from evershelf.registry.aliases import CHAMPION, AliasConflict
+from evershelf.registry.aliases import BY_REFRESH, CHAMPION, AliasConflict
 from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry
 
 WATCHED_S: Final = 900.0
 MOVED_BY: Final = "gateway"
-RENEWED_BY: Final = "refresh"  # as in training.renewal
 # Inference was not asked: whether the model fails is as it was.
 NOT_ASKED: Final = frozenset({Reason.OVERLOADED, Reason.BUDGET_TOO_SMALL})
 
@@ -118,7 +117,7 @@ class Reign:
         known, probation = self._pointer, self._probation
         if known and probation and probation.arm.calls >= ANSWERS_MIN and not unfit(self._usual, probation.arm):
             self._settle(known, probation)
-        if self._probation is None or champion.moved_by != RENEWED_BY:
+        if self._probation is None or champion.moved_by != BY_REFRESH:
             self._probation = _Probation()
         self._settled = self._settled or former
 

@@ -18,6 +18,8 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 CURRENT = "current"
 PREVIOUS = "previous"
+# `moved_by` of a move that renews what is known, and changes nothing else.
+BY_REFRESH = "refresh"
 
 LOCK_TIMEOUT_S = 10.0
 LOCK_POLL_S = 0.01

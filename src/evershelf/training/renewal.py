@@ -13,7 +13,7 @@ from evershelf.contracts.manifest import ITEMS_NAME, MODEL_NAME, GateCheck, Mode
 from evershelf.models.pruning import WEIGHTS_PER_ROW
 from evershelf.models.related import translated_rows
 from evershelf.models.sparse_rows import SparseRows, rows_from_tensors
-from evershelf.registry.aliases import CHAMPION, AliasConflict
+from evershelf.registry.aliases import BY_REFRESH, CHAMPION, AliasConflict
 from evershelf.registry.store import Registry
 from evershelf.training.examination import examine_packaged, surroundings_without_data
 from evershelf.training.extract import TrainingData
@@ -66,7 +66,7 @@ def renew(
             CHAMPION,
             manifest.version,
             expected_sequence=pointer.sequence,
-            moved_by="refresh",
+            moved_by=BY_REFRESH,
             reason=f"fresh counts for {champion.version}",
         )
     _prune(registry)

@@ -17,7 +17,7 @@ from evershelf.models.co_visitation import CoVisitationConfig, fit_co_visitation
 from evershelf.models.content import ContentConfig, fit_content
 from evershelf.models.related import RELATED_PER_ITEM, blended_rows, first_known, translated_rows
 from evershelf.models.sparse_rows import Float64s, Int64s, InvalidModelError, SparseRows, rows_from_tensors
-from evershelf.registry.aliases import CHAMPION, CURRENT
+from evershelf.registry.aliases import BY_REFRESH, CHAMPION, CURRENT
 from evershelf.registry.artifact import ArtifactRefused, describe
 from evershelf.registry.store import Registry
 from evershelf.storage.extract import extraction
@@ -59,7 +59,7 @@ def refresh(url: str, registry: Registry, *, timeout_s: float = TIMEOUT_S) -> Sn
         CURRENT,
         manifest.version,
         expected_sequence=pointer.sequence if pointer else None,
-        moved_by="refresh",
+        moved_by=BY_REFRESH,
         reason=f"catalog sequence {sequence}",
     )
     registry.prune("snapshots", keep=SNAPSHOTS_KEPT)
