@@ -16,14 +16,13 @@ from evershelf.storage.erasures import Reapplied, reapply
 from evershelf.storage.errors import StorageRefused, StorageUnsuitable
 from evershelf.storage.postgres import Connection, affected, connect, translated
 from evershelf.storage.queries import sql
-from evershelf.storage.schema import expected_version, read_version
+from evershelf.storage.schema import PARTITIONED, expected_version, read_version
 
 # In the order in which they come back: what others lean on first.
 TABLES = (
     "erasure_salt", "erasures", "placements", "api_keys", "items", "users", "events", "event_counters",
     "dead_letter_events", "decisions", "audit_log", "retention",
 )  # fmt: skip
-PARTITIONED = ("events", "decisions")
 STATEMENT_TIMEOUT_MS = 6 * 3_600_000
 COMPRESSION = 1  # the text of COPY shrinks to a fifth at once; more costs more time than it saves
 

@@ -10,10 +10,10 @@ from pydantic import JsonValue
 from evershelf.storage.audit import write_audit
 from evershelf.storage.postgres import Connection, affected, connect, translated
 from evershelf.storage.queries import sql
+from evershelf.storage.schema import PARTITIONED
 from evershelf.storage.settings import RetentionSettings
 
-PARENTS = ("events", "decisions")
-MEASURED = (*PARENTS, "dead_letter_events", "audit_log", "items", "users")
+MEASURED = (*PARTITIONED, "dead_letter_events", "audit_log", "items", "users")
 STATEMENT_TIMEOUT_MS = 600_000
 LOCK_TIMEOUT_MS = 5_000
 DEAD_LETTERS_A_BATCH = 10_000
@@ -39,7 +39,7 @@ async def tidy(url: str, settings: RetentionSettings, *, now: datetime, actor: s
     try:
         with translated():
             dropped: list[str] = []
-            for parent in PARENTS:
+            for parent in PARTITIONED:
                 async with _limited(connection):
                     await connection.execute(sql("retention.make_ahead"), parent)
                     if (months := kept[parent]) is not None:

@@ -1,4 +1,4 @@
-"""Which version of the schema a database has, and which one this code was written for."""
+"""Which version of the schema a database has, which one this code was written for, and which tables lie in months."""
 
 from functools import cache
 from importlib.resources import files
@@ -7,6 +7,9 @@ import asyncpg
 
 from evershelf.storage.postgres import Connection, connect
 from evershelf.storage.queries import sql
+
+# Tables whose rows lie in partitions of a month each.
+PARTITIONED = ("events", "decisions")
 
 
 async def current_version(url: str) -> str | None:
