@@ -1,10 +1,10 @@
 """The catalog that a shop page browses and searches: an index beside the shelf, rebuilt for every snapshot."""
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
+from evershelf.gateway.background import end
 from evershelf.gateway.catalog_words import CatalogWords
 from evershelf.gateway.snapshot import SnapshotHolder
 from evershelf.gateway.telemetry import Telemetry
@@ -32,10 +32,7 @@ class CatalogIndex:
 
     async def close(self) -> None:
         """Stops following."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _follow(self) -> None:
         while True:

@@ -6,12 +6,12 @@ format"); elsewhere they are lines like any other. Nothing is sent from here, so
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Metric
 
+from evershelf.gateway.background import end
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.telemetry import Telemetry
 
@@ -72,10 +72,8 @@ class EmbeddedMetrics:
 
     async def close(self) -> None:
         """Writes what came since the last line, and stops."""
+        await end(self._task)
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
             self._tell_safely()
 
     def tell(self) -> None:

@@ -1,10 +1,10 @@
 """Rehearsal: a rung that nobody has needed for a while is asked anyway, so that it is known to stand before it must."""
 
 import asyncio
-from contextlib import suppress
 
 from evershelf.contracts.placements import Placement
 from evershelf.contracts.recommendations import RecommendationRequest, Source
+from evershelf.gateway.background import end
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.preview import considered
 
@@ -28,10 +28,7 @@ class Rehearsals:
 
     async def close(self) -> None:
         """Ends it."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def rehearse(self, rung: Source) -> int:
         """Asks one rung alone and returns how many items it had to offer."""

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from evershelf.contracts.manifest import ModelManifest
+from evershelf.gateway.background import end
 from evershelf.gateway.model_desk import RegistryUnavailable
 from evershelf.gateway.parts import Parts
 from evershelf.registry.aliases import CHAMPION
@@ -32,10 +33,7 @@ class TrainingWatch:
 
     async def close(self) -> None:
         """Stops looking."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def look(self) -> None:
         """One look at both."""

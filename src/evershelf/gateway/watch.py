@@ -1,10 +1,10 @@
 """Looks at the parts a few times a second and tells the series what it sees: states, lag, depth, age."""
 
 import asyncio
-from contextlib import suppress
 
 from evershelf.contracts.admin_series import MarkKind
 from evershelf.contracts.health import DependencyState
+from evershelf.gateway.background import end
 from evershelf.gateway.parts import Parts
 
 LOOK_EVERY_S = 0.25
@@ -28,10 +28,7 @@ class Watch:
 
     async def close(self) -> None:
         """Stops looking."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:
