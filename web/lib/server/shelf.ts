@@ -10,6 +10,8 @@ const POPULAR_KEY = "popular";
 const POPULAR_K = 12;
 /** While the gateway answers, the popular list is read again when it is older than this. */
 const POPULAR_AGE_MS_MAX = 60_000;
+const WARM_MS_MAX = 2_000;
+const WARM_AGAIN_MS = 1_000;
 
 export interface ShelfQuestion {
   readonly placement: string;
@@ -43,6 +45,23 @@ export async function serveShelf(question: ShelfQuestion): Promise<ServedShelf> 
     if (!(error instanceof GatewayTrouble)) console.error("shelf_failed", { error: String(error) });
     return lastKnown(question, error instanceof GatewayTrouble ? error.kind : "invalid");
   }
+}
+
+/** A new process learns the popular list before its first shopper comes; without a gateway it starts all the same, and goes on asking. */
+export async function warm(): Promise<void> {
+  const known = askUntilPopularIsKnown();
+  await Promise.race([known, pause(WARM_MS_MAX)]);
+}
+
+async function askUntilPopularIsKnown(): Promise<void> {
+  while (!memory().list(POPULAR_KEY)) {
+    const { from } = await servePopular();
+    if (from !== "gateway") await pause(WARM_AGAIN_MS);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 export async function servePopular(): Promise<ServedShelf> {
