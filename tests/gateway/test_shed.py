@@ -140,7 +140,7 @@ async def test_an_item_leaves_the_bytes_when_it_expires(world):
 @pytest.mark.parametrize(
     ("share", "bulk", "prefetch", "interactive"),
     [(0.1, "full", "full", "full"), (0.32, "shed", "full", "full"), (0.6, "shed", "shed", "full"),
-     (0.8, "shed", "shed", "baseline"), (1, "shed", "shed", "shed")],
+     (0.8, "shed", "shed", "full"), (1, "shed", "shed", "shed")],
 )  # fmt: skip
 async def test_each_priority_gets_its_service(world, share, bulk, prefetch, interactive):
     # Promise (G18): the header decides who loses first.

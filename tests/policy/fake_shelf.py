@@ -20,8 +20,8 @@ class FakeShelf:
     static_list: Sequence[Scored] = ()
     gone: frozenset[str] = frozenset()
 
-    def related(self, item_id: str) -> Sequence[Scored]:
-        return self.related_table.get(item_id, ())
+    def related(self, item_id: str) -> Mapping[str, float]:
+        return dict(self.related_table.get(item_id, ()))
 
     def popular(self) -> Sequence[Scored]:
         return self.popular_list

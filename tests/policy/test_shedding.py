@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evershelf.policy.shedding import SHEDDING_FROM, Limits, Load, Priority, Service, pressure, priority, service
+from evershelf.policy.shedding import Limits, Load, Priority, Service, pressure, priority, service
 
 LIMITS = Limits(in_hand_max=100, loop_lag_ms_max=50.0)
 LOADS = st.builds(Load, in_hand=st.integers(0, 300), loop_lag_ms=st.floats(0, 150))
@@ -37,10 +37,10 @@ def test_an_idle_gateway_sheds_nobody():
 
 
 @given(LOADS)
-def test_below_the_named_pressure_nobody_is_shed(load):
-    # Promise: who looks at SHEDDING_FROM first overlooks nobody.
-    if pressure(load, LIMITS) < SHEDDING_FROM:
-        assert Service.SHED not in {service(urgency, pressure(load, LIMITS)) for urgency in Priority}
+def test_whoever_is_shed_is_shed_with_all_who_are_less_urgent(load):
+    # Promise: who asks for the least urgent first overlooks nobody.
+    if service(Priority.BULK, pressure(load, LIMITS)) is Service.FULL:
+        assert {service(urgency, pressure(load, LIMITS)) for urgency in Priority} == {Service.FULL}
 
 
 def test_the_priority_is_what_the_header_says():

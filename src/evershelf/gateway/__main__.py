@@ -4,7 +4,7 @@ import uvicorn
 
 from evershelf.gateway.app import create_app
 from evershelf.gateway.outside import Outside
-from evershelf.gateway.server import server_config
+from evershelf.gateway.server import listeners, server_config
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.logs.configuration import configure_logging
 
@@ -14,7 +14,8 @@ def main() -> None:
     writer = configure_logging()
     settings = GatewaySettings()
     outside = Outside(log_lines_dropped=lambda: writer.dropped)
-    uvicorn.Server(server_config(create_app(settings, outside), settings)).run()
+    config = server_config(create_app(settings, outside), settings)
+    uvicorn.Server(config).run(sockets=listeners(config))
 
 
 if __name__ == "__main__":

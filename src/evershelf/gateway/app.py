@@ -77,7 +77,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         outside=outside,
         telemetry=telemetry,
         loop_lag=loop_lag,
-        admission=Admission(settings, loop_lag, telemetry),
+        admission=Admission(settings, loop_lag, telemetry, outside.clock),
         quotas=Quotas(settings, outside.clock),
         database=database,
         snapshots=snapshots,

@@ -59,7 +59,6 @@ class Ask:
     clock: Clock
     waits: Waits = field(default_factory=Waits)
     drill: Drilling | None = None
-    model_wanted: bool = True
     trace: "Trace | None" = None
     live: bool = (
         True  # asked by a caller; else an operator or a rehearsal asks: no drill touches it, no trial counts it

@@ -16,13 +16,14 @@ from evershelf.gateway.front import ASK_PATH
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import ProblemError, security_headers
 from evershelf.policy.admission import DEADLINE_HEADERS, deadline_ms
-from evershelf.policy.shedding import PRIORITY_HEADER, SHEDDING_FROM, Service, priority, service
+from evershelf.policy.shedding import PRIORITY_HEADER, Priority, Service, priority, service
 
 # A question that needs no parser: these names, values without escapes. Whatever else is asked takes the usual way.
 _TEXT = rb"[!-$'-*,-~]{1,128}"
 _PLAIN = re.compile(
     rb"(?:(?:placement=([a-z0-9-]{1,64})|k=([0-9]{1,3})|user_id=(%b)|session_id=(%b))(?:&|$))*" % (_TEXT, _TEXT)
 )
+_LEAST_URGENT = Priority.BULK
 _NAMES = ("placement", "k", "user_id", "session_id")
 _READ = {name.encode(): name for name in ("authorization", PRIORITY_HEADER, *DEADLINE_HEADERS)}
 _HEAD = b"".join([
@@ -38,7 +39,7 @@ def shed(parts: Parts, query: bytes, raw_headers: list[tuple[bytes, bytes]]) -> 
     Keys, placements, rules and eligibility hold as they do for every answer.
     """
     pressure = parts.admission.pressure
-    if pressure < SHEDDING_FROM or (plain := _PLAIN.fullmatch(query)) is None:
+    if service(_LEAST_URGENT, pressure) is not Service.SHED or (plain := _PLAIN.fullmatch(query)) is None:
         return None
     began_s = parts.outside.clock.monotonic_s()
     headers = {_READ[name]: value.decode("latin-1") for name, value in reversed(raw_headers) if name in _READ}

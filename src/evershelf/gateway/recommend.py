@@ -42,30 +42,40 @@ class Reply(NamedTuple):
 
 async def answered(
     parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float
-) -> "Reply":
+) -> Reply:
     """The answer before the deadline, whatever the dependencies do. Raises unknown-placement.
 
     `headers` by their names in lower case; `began_s` monotonic, when the request was read.
     """
+    begun = begin(parts, request, headers, began_s=began_s)
+    if isinstance(begun, Reply):
+        return begun
+    try:
+        return await full(parts, begun)
+    finally:
+        parts.admission.done()
+
+
+def begin(parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float) -> Ask | Reply:
+    """A shed answer at once, or what is to be answered in full and is in hand until then. Raises unknown-placement."""
     placement = parts.mirror.placements.get(request.placement)
     if placement is None:
         known = ", ".join(sorted(parts.mirror.placements))
         raise ProblemError(
             ProblemType.UNKNOWN_PLACEMENT, f"There is no placement {request.placement!r}. Known: {known}."
         )
-    budget_ms, service = deadline_ms(headers, placement.deadline_ms), parts.admission.decide(headers)
-    if service is Service.SHED:
+    budget_ms = deadline_ms(headers, placement.deadline_ms)
+    if parts.admission.decide(headers) is Service.SHED:
         return Reply(parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s))
-    ask = Ask(
+    return Ask(
         request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
-        model_wanted=service is Service.FULL,
         trace=None if parts.tracer is None else parts.tracer.begin(SPAN, headers.get(TRACEPARENT), began_s=began_s),
     )  # fmt: skip
-    parts.admission.in_hand += 1
-    try:
-        return _answer(parts, await decide(parts, ask))
-    finally:
-        parts.admission.in_hand -= 1
+
+
+async def full(parts: Parts, ask: Ask) -> Reply:
+    """The answer to what `begin` has taken in hand."""
+    return _answer(parts, await decide(parts, ask))
 
 
 async def decide(parts: Parts, ask: Ask) -> Decided:
@@ -76,7 +86,7 @@ async def decide(parts: Parts, ask: Ask) -> Decided:
     query = _query(ask, known)
     fallback = baseline(ask.shelf, query)
     asked_s = ask.clock.monotonic_s()
-    reply = await _ask_model(parts, ask, query)
+    reply = await _ask_model(parts, ask, query, known)
     asked_ms = (ask.clock.monotonic_s() - asked_s) * 1_000
     history = parts.history.cached(ask.request.user_id, ask.request.session_id)
     if history != known:  # read from PostgreSQL meanwhile: rules that depend on it hold for the baseline too
@@ -92,7 +102,7 @@ def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
     return Query(
         k=request.k or placement.k,
         ladder=placement.ladder,
-        history=tuple(dict.fromkeys(entry.item_id for entry in history)),
+        history=tuple(dict.fromkeys([entry.item_id for entry in history])),
         context_items=request.context_items,
         category=request.category,
         hidden=frozenset(hidden_items(request, placement, history)),
@@ -100,12 +110,13 @@ def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
     )
 
 
-async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
-    """What the model says, or why it says nothing. Every wait in here ends at its part of the deadline by itself."""
+async def _ask_model(parts: Parts, ask: Ask, query: Query, known: Sequence[HistoryEntry]) -> ModelReply:
+    """What the model says, or why it says nothing. Every wait in here ends at its part of the deadline by itself.
+
+    `known` is the history that `query` was made from.
+    """
     lag_ms = parts.loop_lag.lag_ms
     fullness = quality(occupancy=parts.inference.occupancy, lag_share=lag_ms / ask.deadline_ms)
-    if not ask.model_wanted:
-        fullness = 0.0
     refused = refusal(
         query,
         remaining_ms=ask.remaining_ms(_reserve_ms(parts)),
@@ -124,8 +135,9 @@ async def _ask_model(parts: Parts, ask: Ask, query: Query) -> ModelReply:
         refused = refused or (None if interactions else trouble or Reason.NO_HISTORY)
         if refused is not None:
             return ModelReply(refused, history_trouble=trouble)
-        reply = await _model_branch(parts, ask, _query(ask, history), interactions, quality=fullness)
-        return replace(reply, history_trouble=trouble)
+        told = query if history == known else _query(ask, history)
+        reply = await _model_branch(parts, ask, told, interactions, quality=fullness)
+        return reply if trouble is None else replace(reply, history_trouble=trouble)
     except Exception as error:  # noqa: BLE001 - the source boundary: no bug of the model branch may cost the answer
         parts.telemetry.caught("model_branch", error)
         return ModelReply(Reason.INTERNAL_ERROR)

@@ -47,9 +47,10 @@ class GatewaySettings(RegistrySettings, TracingSettings):
     gateway_batch_body_bytes_max: Annotated[int, Field(ge=1_024)] = 1_024 * 1_024
     gateway_body_s_max: Annotated[float, Field(gt=0)] = 10.0
     gateway_grace_s: Annotated[int, Field(ge=1)] = 10
-    # The load at which interactive requests are shed; the others lose everything below half of it.
+    # The load at which interactive requests are shed; the others lose everything below half of it. The answers in hand
+    # have an adaptive limit, which is never higher.
     gateway_answers_in_hand_max: Annotated[int, Field(ge=1)] = 256
-    gateway_loop_lag_ms_max: Annotated[float, Field(gt=0)] = 100.0
+    gateway_loop_lag_ms_max: Annotated[float, Field(gt=0)] = 60.0
 
     key_secret: Annotated[
         SecretStr, AfterValidator(_hex_secret)

@@ -18,6 +18,8 @@ from evershelf.registry.artifact import ArtifactRefused, Refusal
 from evershelf.registry.tensors import Tensors, open_tensors
 
 NO_SNAPSHOT = "none"
+# Rows of related items that are kept as they are asked for: some 4 kB each.
+RELATED_ROWS_MAX = 4_096
 # Entries looked at in one go while loading: a longer stretch of C code would hold up the event loop.
 _STRETCH = 10_000
 
@@ -105,9 +107,9 @@ class Shelf:
         position = self._columns.position.get(item_id)
         return () if position is None else self._columns.categories_of(position)
 
-    def related(self, item_id: str) -> Sequence[Scored]:
-        """Items related to this one, best first."""
-        return self._columns.row("related", self._columns.position.get(item_id))
+    def related(self, item_id: str) -> Mapping[str, float]:
+        """Items related to this one with their scores, best first. Not to be changed: the next caller gets the same."""
+        return self._columns.related(item_id)
 
     def popular(self) -> Sequence[Scored]:
         """The most popular items, best first."""
@@ -208,6 +210,7 @@ class _Columns:
         )
         categories = len(self._category_names)
         self._item_categories = _Rows(tensors, "item_categories", len(self.ids), below=categories, scored=False)
+        self._related: dict[str, Mapping[str, float]] = {}
         self._rows = {
             "related": _Rows(tensors, "related", len(self.ids), below=len(self.ids), scored=True),
             "category_popular": _Rows(tensors, "category_popular", categories, below=len(self.ids), scored=True),
@@ -220,7 +223,7 @@ class _Columns:
         columns = cls.__new__(cls)
         columns.ids, columns.open, columns.position, columns.category_position = [], [], {}, {}
         columns.popular_indices = columns.static_indices = memoryview(b"")
-        columns._rows, columns._members = {}, {}  # noqa: SLF001 - our own class
+        columns._rows, columns._members, columns._related = {}, {}, {}  # noqa: SLF001 - our own class
         return columns
 
     def body(self, position: int) -> bytes:
@@ -237,6 +240,17 @@ class _Columns:
             return ()
         rows = self._rows[table]
         return [(self.ids[index], score) for index, score in rows.pairs_of(position)]
+
+    def related(self, item_id: str) -> Mapping[str, float]:
+        """Asked for the newest items of everybody's history, so the same few thousand rows again and again."""
+        if (row := self._related.get(item_id)) is None:
+            if (position := self.position.get(item_id)) is None:
+                return {}
+            row = dict(self.row("related", position))
+            if len(self._related) >= RELATED_ROWS_MAX:
+                self._related.clear()
+            self._related[item_id] = row
+        return row
 
     def scored(self, name: str, begin: int, end: int) -> list[Scored]:
         if begin == end:

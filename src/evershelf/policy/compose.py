@@ -1,7 +1,7 @@
 """Composing the answer: a valid model reply replaces the baseline, the baseline fills the rest, and both say why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
 from typing import Protocol
@@ -76,7 +76,7 @@ def compose(shelf: Shelf, query: Query, reply: ModelReply, fallback: tuple[list[
     asked = [Tried(Source.MODEL, outcome, kept.count(Source.MODEL), reply.elapsed_ms)]
     if reply.history_trouble not in {None, outcome}:
         asked.insert(0, Tried(Source.MODEL, reply.history_trouble, 0))
-    attempts = asked + [replace(rung, items=kept.count(rung.source)) for rung in rungs]
+    attempts = asked + [rung._replace(items=kept.count(rung.source)) for rung in rungs]
     return Composed(
         candidates,
         source=kept[0] if kept else Source.STATIC,
@@ -103,7 +103,7 @@ def _personal(shelf: Shelf, query: Query, reply: ModelReply) -> tuple[list[Candi
             item.score,
             Source.MODEL,
             reply.outcome,
-            tuple((piece.item_id, piece.share) for piece in item.evidence),
+            tuple([(piece.item_id, piece.share) for piece in item.evidence]),
         )
         for item in reply.ranking.items
         if admits(shelf, query, item.item_id)
@@ -125,12 +125,11 @@ def _level(candidates: Sequence[Candidate]) -> list[Candidate]:
     the run before it ended (the first at 1), which keeps the order inside a source and never lets a score rise.
     """
     levelled: list[Candidate] = []
-    start, top, source = 1.0, 0.0, None
-    for candidate in candidates:
-        if candidate.source is not source:
-            start = levelled[-1].score if levelled else 1.0
-            top, source = candidate.score, candidate.source
-        share = candidate.score / top if top > 0 else 0.0
-        ceiling = levelled[-1].score if levelled else 1.0
-        levelled.append(replace(candidate, score=max(0.0, min(start * share, ceiling))))
+    start, top, source, ceiling = 1.0, 0.0, None, 1.0
+    for item_id, score, candidate_source, reason, because in candidates:
+        if candidate_source is not source:
+            start, top, source = ceiling, score, candidate_source
+        share = score / top if top > 0 else 0.0
+        ceiling = max(0.0, min(start * share, ceiling))
+        levelled.append(Candidate(item_id, ceiling, candidate_source, reason, because))
     return levelled

@@ -1,11 +1,12 @@
 """The ladder's lower rungs: the baseline, computed from memory on every request before any model is asked."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from heapq import heapify, heappop
+from typing import NamedTuple, Protocol, assert_never
 
-from evershelf.contracts.recommendations import Reason, Source
+from evershelf.contracts.recommendations import BECAUSE_MAX, Reason, Source
 
 # Seeds of the `related` rung: the newest items of the history, each counting half of the one before it.
 SEEDS_MAX = 5
@@ -15,7 +16,7 @@ SEED_DECAY = 0.5
 class Shelf(Protocol):
     """What the baseline needs of a snapshot. Lists are best first, scores positive; nothing here does I/O."""
 
-    def related(self, item_id: str) -> Sequence[tuple[str, float]]: ...
+    def related(self, item_id: str) -> Mapping[str, float]: ...
     def popular(self) -> Sequence[tuple[str, float]]: ...
     def popular_in(self, category: str) -> Sequence[tuple[str, float]]: ...
     def static(self) -> Sequence[tuple[str, float]]: ...
@@ -37,8 +38,7 @@ class Query:
     now_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An item under consideration. `because` names causing items with their shares (0..1), strongest first."""
 
     item_id: str
@@ -48,8 +48,7 @@ class Candidate:
     because: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(NamedTuple):
     """A source that was tried, what came of it and how many eligible items it gave."""
 
     source: Source
@@ -67,10 +66,10 @@ def baseline(shelf: Shelf, query: Query) -> tuple[list[Candidate], list[Tried]]:
             continue
         before = len(chosen)
         for candidate in _climb(source, shelf, query):
-            if len(chosen) >= query.k:
-                break
             if candidate.item_id not in chosen and admits(shelf, query, candidate.item_id):
                 chosen[candidate.item_id] = candidate
+                if len(chosen) >= query.k:
+                    break
         given = list(chosen.values())[before:]
         tried.append(Tried(source, given[0].reason if given else Reason.NOTHING_TO_OFFER, len(given)))
     return list(chosen.values()), tried
@@ -110,19 +109,23 @@ def _related(shelf: Shelf, query: Query) -> Iterator[Candidate]:
     """Merge the related items of the newest seeds; ties go by item id, so that every process ranks alike."""
     seeds = query.context_items or query.history
     reason = Reason.CONTEXTUAL if query.context_items else Reason.PERSONALIZED
-    causes: dict[str, list[tuple[str, float]]] = {}
-    for position, seed in enumerate(seeds[:SEEDS_MAX]):
-        for item_id, score in shelf.related(seed):
-            causes.setdefault(item_id, []).append((seed, score * SEED_DECAY**position))
-    totals = sorted(((-sum(part for _, part in parts), item_id) for item_id, parts in causes.items()))
-    for total, item_id in totals:  # lazily: of some hundreds only the first few are taken
-        yield Candidate(item_id, -total, Source.RELATED, reason, _shares(causes[item_id]))
+    rows = [(seed, SEED_DECAY**position, shelf.related(seed)) for position, seed in enumerate(seeds[:SEEDS_MAX])]
+    totals: dict[str, float] = {}
+    for _, weight, row in rows:
+        for item_id, score in row.items():
+            totals[item_id] = totals.get(item_id, 0.0) - score * weight
+    best_first = [(total, item_id) for item_id, total in totals.items()]
+    heapify(best_first)  # of some hundreds only the first few are taken
+    while best_first:
+        total, item_id = heappop(best_first)
+        parts = [(row[item_id] * weight, seed) for seed, weight, row in rows if item_id in row]
+        yield Candidate(item_id, -total, Source.RELATED, reason, _shares(parts, -total))
 
 
-def _shares(parts: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    total = sum(part for _, part in parts)
-    ordered = sorted(parts, key=lambda pair: (-pair[1], pair[0]))
-    return tuple((seed, part / total) for seed, part in ordered[:3]) if total > 0 else ()
+def _shares(parts: list[tuple[float, str]], total: float) -> tuple[tuple[str, float], ...]:
+    if len(parts) > 1:
+        parts.sort(key=lambda part: (-part[0], part[1]))
+    return tuple([(seed, part / total) for part, seed in parts[:BECAUSE_MAX]]) if total > 0 else ()
 
 
 def _category(shelf: Shelf, query: Query) -> tuple[str | None, Reason]:

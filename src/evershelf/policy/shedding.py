@@ -20,10 +20,13 @@ class Priority(StrEnum):
 
 
 class Service(StrEnum):
-    """How much work a request gets, most first."""
+    """How much work a request gets, most first.
+
+    Nothing lies between: an answer without the model costs the gateway nearly as much as one with it, so that leaving
+    out the model alone relieves nobody.
+    """
 
     FULL = "full"
-    BASELINE = "baseline"  # everything but the model
     SHED = "shed"  # bytes that were made before
 
 
@@ -39,18 +42,12 @@ class Load:
 class Limits:
     """The load at which interactive requests are shed, too."""
 
-    in_hand_max: int
+    in_hand_max: float
     loop_lag_ms_max: float
 
 
-# By priority: the pressure from which the model is left out, and from which the request is shed.
-_STEPS: Mapping[Priority, tuple[float, float]] = {
-    Priority.BULK: (0.2, 0.3),
-    Priority.PREFETCH: (0.35, 0.5),
-    Priority.INTERACTIVE: (0.7, 1.0),
-}
-# Below this pressure nobody is shed.
-SHEDDING_FROM = min(shed_from for _, shed_from in _STEPS.values())
+# By priority: the pressure from which a request is shed.
+_SHED_FROM: Mapping[Priority, float] = {Priority.BULK: 0.3, Priority.PREFETCH: 0.5, Priority.INTERACTIVE: 1.0}
 
 
 def priority(header: str | None) -> Priority:
@@ -68,7 +65,4 @@ def pressure(load: Load, limits: Limits) -> float:
 
 def service(urgency: Priority, pressure: float) -> Service:
     """The service that a request of this priority gets under this pressure."""
-    baseline_from, shed_from = _STEPS[urgency]
-    if pressure >= shed_from:
-        return Service.SHED
-    return Service.BASELINE if pressure >= baseline_from else Service.FULL
+    return Service.SHED if pressure >= _SHED_FROM[urgency] else Service.FULL

@@ -69,8 +69,8 @@ async def get_item(http: Request, item_id: AnItemId) -> ItemDetail:
     shelf = parts.snapshots.current
     if not shelf.knows(item_id):
         raise ProblemError(ProblemType.UNKNOWN_ITEM, f"The catalog in memory has no item {item_id!r}.")
-    related = list(shelf.related(item_id))[:NEIGHBOURS_MAX]
-    mutual = [(other, score) for other, _ in related for back, score in shelf.related(other) if back == item_id]
+    related = list(shelf.related(item_id).items())[:NEIGHBOURS_MAX]
+    mutual = [(other, score) for other, _ in related if (score := shelf.related(other).get(item_id)) is not None]
     shown_in = parts.decisions.matching(lambda each: item_id in each.item_ids, DECISIONS_MAX)
     return ItemDetail(
         status=_status(parts, item_id),
