@@ -11,8 +11,9 @@ from evershelf.models.ease import EaseConfig, fit_ease
 from evershelf.models.interactions import EVENT_CODES, EVENT_TYPES, Interactions
 from evershelf.models.item_knn import ItemKnnConfig, fit_item_knn
 from evershelf.models.popularity import category_prefixes, fit_popularity, top_items
-from evershelf.models.pruning import strongest
+from evershelf.models.pruning import WEIGHTS_PER_ROW, strongest, strongest_together
 from evershelf.models.related import blended_rows, first_known, translated_rows
+from evershelf.training.fit import Fitter, Parameters
 
 EVEN = np.ones(len(EVENT_TYPES))
 
@@ -154,3 +155,38 @@ def test_content_gives_way_as_evidence_grows():
     assert one_known == pytest.approx(fresh)
     assert half == pytest.approx(fresh * (1 - 0.75 * 0.25))
     assert known == pytest.approx(fresh * 0.25, rel=1e-4)
+
+
+def test_all_components_together_keep_so_many_weights_a_row():
+    """Promise: a row keeps what counts most once it is weighed, and some of each component whatever it says."""
+    random = np.random.default_rng(3)
+    parts = {}
+    for name in ("a", "b"):
+        owners, columns = np.nonzero(random.random((60, 60)) < 0.7)
+        parts[name] = strongest(owners, columns, random.random(len(owners)), items=60, per_row=30)
+    scale = {"a": 1.0, "b": 0.6}
+    kept = strongest_together(parts, scale, per_row=35)
+    weighed = {name: dense(rows) * scale[name] for name, rows in parts.items()}
+    for row in range(60):
+        first, second = (np.sort(weighed[name][row])[::-1] for name in parts)
+        rest = np.sort(np.concatenate((first[10:], second[10:])))[::-1][:15]
+        expected = np.sort(np.concatenate((first[:10], second[:10], rest)))
+        left = np.sort(np.concatenate([dense(kept[name])[row] * scale[name] for name in parts]))[-35:]
+        np.testing.assert_allclose(left, expected, rtol=1e-6)
+    weak = strongest_together(parts, {"a": 1.0, "b": 1e-9}, per_row=35)
+    assert (weak["b"].lengths() == 10).all()
+    assert strongest_together({"a": parts["a"]}, {"a": 1.0})["a"] is parts["a"]
+
+
+def test_a_fitted_blend_has_the_promised_number_of_weights_a_row():
+    """Promise: no row of a model holds more than WEIGHTS_PER_ROW weights, all its components added up."""
+    random = np.random.default_rng(5)
+    seen = [(int(user), int(item), float(day)) for day, (user, item) in enumerate(random.integers(0, 250, (20_000, 2)))]
+    described = features_of([Described(f"thing {item % 7} of {item % 11}") for item in range(250)])
+    fitter = Fitter(interactions(*seen, items=250), now_days=20_000.0, features=described)
+    weights = {"neighbours_weight": 1.0, "co_visitation_weight": 0.5, "content_weight": 0.1}
+    rows = fitter.fit(Parameters(**weights, training_half_life_days=None)).rows
+    assert set(rows) == {"neighbours", "co_visitation", "content"}
+    totals = sum(matrix.lengths() for matrix in rows.values())
+    assert totals.max() == WEIGHTS_PER_ROW
+    assert all((matrix.lengths() >= 10).all() for matrix in rows.values())

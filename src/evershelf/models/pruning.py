@@ -1,11 +1,45 @@
 """Keeps the strongest weights of each row: what makes a model fit in memory and a request cheap."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
 
+from evershelf.models.pruning_kernels import share_out
 from evershelf.models.sparse_rows import Float64s, Int64s, SparseRows
 
+# Over all components of a model together.
 WEIGHTS_PER_ROW = 100
+# Of these, so many are each component's own: content says little, but it alone knows the items that nobody had.
+WEIGHTS_RESERVED = 10
+
+
+def strongest_together(
+    rows: Mapping[str, SparseRows], scale: Mapping[str, float], *, per_row: int = WEIGHTS_PER_ROW
+) -> dict[str, SparseRows]:
+    """The components with at most `per_row` weights a row among them: those that say most to one fresh interaction.
+
+    A weight says itself times `scale` of its component; each keeps its WEIGHTS_RESERVED strongest whatever they say.
+    The rows given begin with their strongest weights.
+    """
+    assert per_row >= WEIGHTS_RESERVED * len(rows), "what is reserved must fit"
+    names = list(rows)
+    if len(names) < 2:
+        return dict(rows)
+    begins = np.concatenate(([0], np.cumsum([len(rows[name].weights) for name in names])))
+    starts = np.stack([rows[name].indptr + begin for name, begin in zip(names, begins[:-1], strict=True)])
+    lengths = np.empty((len(names), starts.shape[1] - 1), np.int64)
+    scales = np.array([scale[name] for name in names], np.float64)
+    limits = (per_row, WEIGHTS_RESERVED)
+    share_out(starts, np.concatenate([rows[name].weights for name in names]), scales, limits, lengths)
+    return {name: _heads(rows[name], kept) for name, kept in zip(names, lengths, strict=True)}
+
+
+def _heads(rows: SparseRows, lengths: Int64s) -> SparseRows:
+    """The first so many weights of each row."""
+    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    kept = np.repeat(rows.indptr[:-1] - indptr[:-1], lengths) + np.arange(indptr[-1])
+    return SparseRows(indptr, rows.indices[kept], rows.weights[kept])
 
 
 def strongest(

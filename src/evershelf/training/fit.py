@@ -13,6 +13,7 @@ from evershelf.models.ease import ITEMS_MAX, EaseConfig, fit_ease
 from evershelf.models.interactions import EVENT_TYPES, Interactions
 from evershelf.models.local_ease import LocalEaseConfig, fit_local_ease
 from evershelf.models.popularity import fit_popularity
+from evershelf.models.pruning import strongest_together
 from evershelf.models.recommender import ItemItemRecommender, Priors
 from evershelf.models.sparse_rows import Float32s, Float64s, SparseRows
 
@@ -103,7 +104,10 @@ class Fitter:
         self._popularities: dict[float | None, Float64s] = {}
 
     def fit(self, parameters: Parameters, *, neighbours: SparseRows | None = None) -> Fitted:
-        """The model of these parameters; the same parameters give the same bytes. `neighbours`: fitted already."""
+        """The model of these parameters, WEIGHTS_PER_ROW weights a row at most over all components.
+
+        The same parameters give the same bytes. `neighbours`: fitted already.
+        """
         rows = {}
         if parameters.neighbours_weight > 0:
             rows[NEIGHBOURS] = neighbours or self._neighbours(parameters)
@@ -121,7 +125,9 @@ class Fitter:
             np.asarray(self.prior(), np.float32) if parameters.prior_weight > 0 else None,
             self._trend(parameters.trend) if parameters.trend > 0 else None,
         )
-        return Fitted(rows, serving, self.interactions.item_count, self.neighbours_algorithm, priors)
+        scale = {component.name: component.weight for component in serving.components}
+        together = strongest_together(rows, scale)
+        return Fitted(together, serving, self.interactions.item_count, self.neighbours_algorithm, priors)
 
     @property
     def neighbours_algorithm(self) -> str:
