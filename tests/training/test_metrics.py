@@ -1,9 +1,11 @@
-"""Figures of merit, checked by hand."""
+"""Figures of merit, checked by hand and against an implementation of their own."""
 
 import numpy as np
 import pytest
 
-from evershelf.training.metrics import ndcg_at, paired_bootstrap, recall_at
+from evershelf.training.evaluate import Case
+from evershelf.training.metrics import judge, ndcg_at, paired_bootstrap, recall_at, spread
+from tests.training.metric_oracle import figures
 
 
 def test_recall_is_the_share_of_targets_found():
@@ -34,3 +36,19 @@ def test_the_interval_holds_the_mean_and_repeats_by_seed():
     assert first == again
     assert 0 < first.low < first.mean < first.high
     assert paired_bootstrap(differences - differences.mean(), seed=5).low < 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_figure_is_that_of_an_independent_implementation(seed):
+    """Promise: on random lists, short and empty ones among them, all figures agree with the definitions in words."""
+    random = np.random.default_rng(seed)
+    popularity = np.floor(random.random(60) * random.integers(0, 2, 60) * 30)
+    popularity[0] = 7.0
+    lists = [random.permutation(60)[: random.choice([0, 3, 15, 20])].astype(np.int32) for _ in range(80)]
+    wanted = [np.sort(random.permutation(60)[: random.integers(1, 40)]) for _ in lists]
+    nothing = np.empty(0, np.int64)
+    asked = [Case(nothing.astype(np.int32), nothing, nothing.astype(float), nothing, targets) for targets in wanted]
+    found = judge(lists, asked).means() | spread(lists, popularity)
+    plain = ([row.tolist() for row in rows] for rows in (lists, wanted))
+    expected = figures(*plain, popularity.tolist())
+    assert found == pytest.approx(expected)

@@ -120,7 +120,7 @@ def spread(lists: Sequence[Int32s], popularity: Float64s) -> dict[str, float]:
     shown = np.concatenate([np.empty(0, np.int32), *lists])
     share = np.bincount(shown, minlength=items) / max(len(shown), 1)
     present = share[share > 0]
-    floor = popularity[popularity > 0].min(initial=1.0)
+    floor = popularity[popularity > 0].min() if popularity.any() else 1.0
     surprise = -np.log2(np.maximum(popularity, floor) / max(popularity.sum(), floor))
     place = np.empty(items)
     place[np.argsort(-popularity, kind="stable")] = np.arange(items) / max(items - 1, 1)
