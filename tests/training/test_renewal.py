@@ -80,6 +80,34 @@ async def test_renewing_launders_no_model_and_fills_no_registry(filled_database_
         await asyncio.to_thread(renew, filled_database_url, registry, quick_settings)
 
 
+async def test_a_renewal_that_a_rollback_needs_stays(filled_database_url, registry, quick_settings):
+    # Promise: the renewal that reigned before the last trained model outlives any number of renewals of that model.
+    trained = (await asyncio.to_thread(train, filled_database_url, registry, quick_settings)).manifest
+    folder = registry.path("models", trained.version)
+    told = GateCheck(name="renewed", passed=True, detail="")
+
+    def published(version, *, age_days, gate=(told,)):
+        told = {"version": version, "created_at": trained.created_at - timedelta(days=age_days), "gate": gate}
+        registry.publish("models", trained.model_copy(update=told), folder)
+
+    def reign(version, moved_by):
+        sequence = registry.read_alias("models", "champion").sequence
+        registry.move_alias("models", "champion", version, expected_sequence=sequence, moved_by=moved_by, reason="test")
+
+    published("reigned", age_days=60)
+    published("newer", age_days=50, gate=trained.gate)
+    for number in range(RENEWALS_KEPT + 2):
+        published(f"r{number}", age_days=40 - number)
+    for version, moved_by in (("reigned", "refresh"), ("newer", "training"), ("r0", "refresh"), ("r1", "refresh")):
+        reign(version, moved_by)
+    manifest, fit = await asyncio.to_thread(renew, filled_database_url, registry, quick_settings)
+    assert fit
+    left = set(registry.versions("models"))
+    assert {"reigned", "newer", "r1", manifest.version} <= left
+    assert "r0" not in left
+    reign("reigned", "gateway")
+
+
 async def test_without_a_champion_there_is_nothing_to_renew(database_url, registry, quick_settings):
     with pytest.raises(AliasConflict, match="no champion"):
         await asyncio.to_thread(renew, database_url, registry, quick_settings)

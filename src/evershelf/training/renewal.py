@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from evershelf.training.validate import require, validate
 RENEWED = "renewed"
 # The newest so many versions stay, whatever they are; older renewals go, unless an alias names them.
 RENEWALS_KEPT = 10
+# So do the renewals that reigned when one of the last so many models took over.
+WAYS_BACK_KEPT = 3
 
 
 class RenewalRefusedError(Exception):
@@ -79,7 +82,17 @@ def _prune(registry: Registry) -> None:
         for version in registry.versions("models")
         if all(check.name != RENEWED for check in registry.manifest("models", version).gate)
     }
-    registry.prune("models", keep=RENEWALS_KEPT, spared=trained)
+    registry.prune("models", keep=RENEWALS_KEPT, spared=trained | _ways_back(registry))
+
+
+def _ways_back(registry: Registry) -> set[str]:
+    """The champions that the last few moves replaced by another model: a gateway still on watch rolls back to them.
+
+    The alias `previous` does not name them once the new champion has been renewed.
+    """
+    moves = registry.alias_history("models", CHAMPION)
+    replaced = [former.version for former, move in pairwise(moves) if move.moved_by != BY_REFRESH]
+    return set(replaced[-WAYS_BACK_KEPT:])
 
 
 def _published(
