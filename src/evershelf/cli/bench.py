@@ -24,6 +24,7 @@ PROGRAMS = {
     "train": "train_movielens",
     "hop": "hop",
     "models": "quality",
+    "side-by-side": "models",
 }
 ALL = "all"
 PROGRAM_S_MAX = 1_800
