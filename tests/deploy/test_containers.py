@@ -106,6 +106,15 @@ def test_secrets_are_made_once_and_for_this_account_only(tmp_path):
     assert not set(one.values()) & set(other.values())
 
 
+def test_secrets_made_by_two_at_once_are_the_same(tmp_path):
+    # Promise: each secret stands once in the file, whoever wrote it.
+    words = [ROOT / "deploy" / "compose" / "make-secrets", tmp_path / "env"]
+    both = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [each.wait(60) for each in both] == [0, 0]
+    names = [line.split("=")[0] for line in (tmp_path / "env").read_text().splitlines()]
+    assert len(names) == len(set(names)) == 10
+
+
 def test_the_published_pair_of_keys_belongs_together(tmp_path):
     # Promise: what the trainer signs with the secret half, gateways and inference trust by the public one.
     from evershelf.registry.signatures import Signer  # noqa: PLC0415 - cryptography takes a while to import

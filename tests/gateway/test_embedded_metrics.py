@@ -100,8 +100,9 @@ async def test_a_gateway_writes_its_last_line_when_it_ends(postgres, tmp_path):
 
 
 def test_what_the_alarms_in_aws_read_is_told():
-    # Promise: Terraform's alarms name metrics of this table; the age of the oldest event is not told yet.
+    # Promise: whatever Terraform's alarms read of the namespace Evershelf, a line of a gateway tells.
     told_in = (ROOT / "deploy" / "aws" / "modules" / "monitoring" / "main.tf").read_text()
     read_there = set(re.findall(r'= \["(\w+)", "(?:Sum|Maximum|Minimum)"\]', told_in))
-    assert read_there - {figure.name for figure in FIGURES} <= {"SpoolOldestEventAge"}
+    assert len(read_there) >= 9
+    assert read_there <= {figure.name for figure in FIGURES}
     assert 'dimensions  = { Service = "gateway" }' in told_in

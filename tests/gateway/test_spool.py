@@ -119,6 +119,24 @@ async def test_ids_are_forgotten_after_their_time_but_never_while_pending(tmp_pa
         assert await spool.append([event(1), event(2), event(3)]) == [ACCEPTED, DUPLICATE, DUPLICATE]
 
 
+async def test_the_spool_knows_since_when_the_oldest_event_waits(tmp_path):
+    # Promise: it is the acceptance of the oldest that still waits, also after a restart; None once all are stored.
+    now_s = 1_000_000.0
+    clock = Clock(unix_s=lambda: now_s)
+    async with opened(tmp_path, clock=clock) as spool:
+        for number in (1, 2):
+            await spool.append([event(number)])
+            now_s += 10
+        assert spool.counts().waits_since_s == 1_000_000
+        await spool.shipped([(await spool.pending(1))[0].sequence])
+        assert spool.counts().waits_since_s == 1_000_010
+    async with opened(tmp_path, clock=clock) as spool:
+        [second] = await spool.pending(10)
+        assert spool.counts().waits_since_s == 1_000_010
+        await spool.buried([second.sequence])
+        assert spool.counts().waits_since_s is None
+
+
 async def test_marking_twice_counts_once(tmp_path):
     # A shipper that marks again what it marked before a crash moves no counter.
     async with opened(tmp_path) as spool:

@@ -1,5 +1,6 @@
 """Keys are kept as keyed hashes only; placements and decisions come back as written."""
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -54,6 +55,16 @@ async def test_a_key_made_elsewhere_is_kept_once(pool: Pool):
         await keep_key(pool, key, actor="ann")
     with pytest.raises(ValueError, match="shape"):
         adopted_key(SECRET, "changeme", "shop", [Scope.RECOMMEND])
+
+
+async def test_a_key_adopted_by_many_at_once_is_kept_once(pool: Pool):
+    # Promise: first starts that meet agree on one row and one audit entry, and none of them fails.
+    key = adopted_key(SECRET, "evs_store1_" + "x" * 32, "shop", [Scope.RECOMMEND])
+    kept = await asyncio.gather(*(keep_key(pool, key, actor="ann") for _ in range(8)))
+    assert sorted(kept) == [False] * 7 + [True]
+    assert len(await list_keys(pool)) == len(await list_audit(pool)) == 1
+    with pytest.raises(KeyTakenError):
+        await create_key(pool, key, actor="bob")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import socket
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,23 @@ def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path):
     assert len(bytes.fromhex(secret)) == 32
     assert stat.S_IMODE(home.secrets_dir.stat().st_mode) == 0o700
     assert stat.S_IMODE((home.secrets_dir / "key_secret").stat().st_mode) == 0o600
+
+
+def test_first_starts_that_meet_go_on_with_the_same_secrets(tmp_path):
+    # Promise: of two who prepare a new installation at once, none voids what the other has given out already.
+    for number in range(20):
+        home, ready = Installation(tmp_path / str(number)), threading.Barrier(4)
+
+        def prepare(home=home, ready=ready) -> dict[str, str | None]:
+            ready.wait()
+            home.prepare()
+            return {name: home.secret(name) for name in ("key_secret", "registry_signing_key", "web_password")}
+
+        with ThreadPoolExecutor(4) as threads:
+            found = [each.result() for each in [threads.submit(prepare) for _ in range(4)]]
+        assert None not in found[0].values()
+        assert found == [found[0]] * 4
+        assert {path.name for path in home.secrets_dir.iterdir()} == {*found[0], "web_session_secret"}
 
 
 def test_what_the_gateway_keeps_is_readable_by_its_owner_only(tmp_path):

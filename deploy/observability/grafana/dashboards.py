@@ -163,6 +163,7 @@ MODELS = (
 DATA = (
     (
         figure("Events waiting", COUNT, "sum(evershelf_spool_events_pending)"),
+        figure("Oldest has waited", SECONDS, "max(evershelf_spool_oldest_event_age_seconds)"),
         figure("Dead letters, 1 d", COUNT, "sum(increase(evershelf_spool_events_dead[1d]))"),
         figure("Damaged spool files", COUNT, "sum(evershelf_spool_quarantined)"),
         figure("Events unaccounted for", COUNT,

@@ -19,7 +19,13 @@ class Settings(BaseSettings):
     Subclasses are frozen. Secrets are `SecretStr` and have no default.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        frozen=True,
+        extra="ignore",
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # a secret of the wrong shape is still a secret
+    )
 
     @classmethod
     def settings_customise_sources(

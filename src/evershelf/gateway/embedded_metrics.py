@@ -46,6 +46,7 @@ FIGURES = (
     Figure("EventsRefused", "evershelf_events_refused_total", COUNT),
     Figure("DeadLetters", "evershelf_spool_events_dead", COUNT),
     Figure("SpoolEventsPending", "evershelf_spool_events_pending", COUNT, grows=False),
+    Figure("SpoolOldestEventAge", "evershelf_spool_oldest_event_age_seconds", SECONDS, grows=False),
     Figure("SnapshotAge", "evershelf_snapshot_age_seconds", SECONDS, grows=False),
     Figure("ModelAge", "evershelf_model_age_seconds", SECONDS, grows=False),
     Figure("TrainingAge", "evershelf_training_age_seconds", SECONDS, grows=False),

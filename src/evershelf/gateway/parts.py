@@ -67,16 +67,18 @@ class Parts:
 
 def figures(parts: Parts) -> dict[str, float]:
     """What the parts know at this moment, by metric name; see telemetry.GAUGES."""
-    shelf, counts = parts.snapshots.current, parts.spool.counts()
+    shelf, counts, now_s = parts.snapshots.current, parts.spool.counts(), parts.outside.clock.unix_s()
+    waits_since_s = now_s if counts.waits_since_s is None else counts.waits_since_s
     return {
         "evershelf_database_up": parts.database.state is DependencyState.UP,
         "evershelf_rollout_share": parts.rollout.share,
-        "evershelf_snapshot_age_seconds": max(0.0, parts.outside.clock.unix_s() - shelf.created_at_s),
+        "evershelf_snapshot_age_seconds": max(0.0, now_s - shelf.created_at_s),
         "evershelf_snapshot_items": len(shelf),
         "evershelf_spool_events_accepted": counts.accepted,
         "evershelf_spool_events_stored": counts.stored,
         "evershelf_spool_events_dead": counts.dead,
         "evershelf_spool_events_pending": counts.pending,
+        "evershelf_spool_oldest_event_age_seconds": max(0.0, now_s - waits_since_s),
         "evershelf_spool_quarantined": parts.spool.quarantined,
         "evershelf_spool_failures": parts.spool.failures,
         "evershelf_shipping_failures_in_a_row": parts.shipper.failures_in_a_row,

@@ -205,7 +205,7 @@ def _answer(parts: Parts, decided: Decided) -> Reply:
     try:
         _keep(parts, decided, head, elapsed_ms)
     except Exception as error:  # noqa: BLE001 - the source boundary: no record of an answer may cost the answer
-        parts.telemetry.caught("record", error)
+        parts.telemetry.caught("record", error, recommendation_id=str(recommendation_id))
     items = [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]
     return Reply(orjson.dumps(head | {"items": items}), spans.headers(decided, elapsed_ms))
 

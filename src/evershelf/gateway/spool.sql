@@ -53,7 +53,8 @@ UPDATE counts SET accepted = accepted + ?, stored = stored + ?, dead = dead + ?,
     decisions = decisions + ?
 
 -- name: read_counts
-SELECT accepted, stored, dead, pending, decisions FROM counts
+SELECT accepted, stored, dead, pending, decisions,
+    (SELECT accepted_at FROM remembered WHERE sequence = (SELECT min(sequence) FROM pending)) FROM counts
 
 -- name: oldest_remembered
 SELECT accepted_at FROM remembered ORDER BY sequence LIMIT 1

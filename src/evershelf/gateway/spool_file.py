@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from functools import cache
 from importlib.resources import files
@@ -50,13 +50,17 @@ class SpooledDecision:
 
 @dataclass(frozen=True, slots=True)
 class SpoolCounts:
-    """As committed: accepted = stored + dead + pending at all times. `decisions` wait beside the events."""
+    """As committed: accepted = stored + dead + pending at all times. `decisions` wait beside the events.
+
+    `waits_since_s` is when the oldest pending event was accepted (Unix time), None where none waits.
+    """
 
     accepted: int = 0
     stored: int = 0
     dead: int = 0
     pending: int = 0
     decisions: int = 0
+    waits_since_s: int | None = field(default=None, compare=False)
 
 
 class SpoolDamagedError(Exception):

@@ -1,6 +1,5 @@
 """What the gateway counts and logs: bounded labels, constant event names, never an id of a user or an item."""
 
-import traceback
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, get_args
@@ -14,11 +13,11 @@ from evershelf.contracts.events import EventStatus
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.operation_metrics import OperationMetrics
 from evershelf.gateway.rollout_metrics import RolloutMetrics
+from evershelf.logs.lines import where
 from evershelf.policy.shedding import Priority, Service
 
 # An answer takes about a millisecond without the model, its deadline at most; 2.5 s is past every deadline.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5)
-FRAMES_MAX = 8
 
 log = structlog.get_logger()
 
@@ -173,13 +172,11 @@ class Telemetry:
         """A snapshot was not adopted; the last good one stays."""
         self._snapshot_refusals.inc()
 
-    def caught(self, boundary: BoundaryName, error: Exception) -> None:
+    def caught(self, boundary: BoundaryName, error: Exception, **told: str) -> None:
         """A bug was caught at a boundary. Its message stays unsaid, for it may quote what a user sent."""
         self._caught.labels(boundary).inc()
         self._caught_totals[boundary] += 1
-        frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
-        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        log.error("error_caught", boundary=boundary, error=type(error).__name__, where=where)
+        log.error("error_caught", boundary=boundary, error=type(error).__name__, where=where(error), **told)
 
     def caught_total(self, boundary: BoundaryName) -> int:
         """How many bugs that boundary has caught since the start."""
@@ -216,6 +213,7 @@ GAUGES: Mapping[str, str] = {
     "evershelf_spool_events_stored": "Of those, stored in PostgreSQL.",
     "evershelf_spool_events_dead": "Of those, buried as dead letters.",
     "evershelf_spool_events_pending": "Of those, still only in the spool.",
+    "evershelf_spool_oldest_event_age_seconds": "How long the oldest of those has waited; 0 where none waits.",
     "evershelf_spool_quarantined": "Damaged spool files that were put aside since the start; their events wait there.",
     "evershelf_spool_failures": "Commits of the spool that failed since the start.",
     "evershelf_shipping_failures_in_a_row": "Batches in a row that PostgreSQL did not take.",

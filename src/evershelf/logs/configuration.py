@@ -6,11 +6,12 @@ from typing import TextIO, cast
 
 import structlog
 
+from evershelf.logs.lines import take_over
 from evershelf.logs.writer import LogWriter
 
 
 def configure_logging(*, tracebacks: bool = False) -> LogWriter:
-    """Sends all log lines of the process to stdout, each a JSON object; what libraries warn of goes the same way.
+    """Sends all log lines of the process to stdout, each a JSON object; what libraries warn of too.
 
     No line is waited for: while nobody reads stdout, lines are kept, then dropped and counted. With `tracebacks` a line
     may carry that of an error, which may quote what was in hand.
@@ -27,5 +28,5 @@ def configure_logging(*, tracebacks: bool = False) -> LogWriter:
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", writer)),  # it is asked to write and to flush
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=cast("TextIO", writer))
+    take_over(cast("TextIO", writer), tracebacks=tracebacks)
     return writer

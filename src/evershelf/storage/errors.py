@@ -3,6 +3,7 @@
 StorageError
 |- StorageUnavailable      the database cannot be reached, has no room or gave no answer in time: try again later
 |- StorageRefused          the database looked at the data and refused it: trying again will not help
+|  |- KeyTakenError        (storage/keys.py) the id of a key means something else already
 |- StorageUnsuitable       the database is too old, or its schema is not the one this code was written for
 """
 

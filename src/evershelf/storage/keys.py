@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.policy.keys import KEY_PREFIX, key_digest, parse_key
 from evershelf.storage.audit import write_audit
+from evershelf.storage.errors import StorageRefused
 from evershelf.storage.postgres import Pool, affected, reading, transaction
 from evershelf.storage.queries import sql
 
@@ -32,7 +33,7 @@ def mint_key(
     return f"{KEY_PREFIX}_{key_id}_{secret_part}", stored
 
 
-class KeyTakenError(Exception):
+class KeyTakenError(StorageRefused):
     """A key of this id is kept already, with another secret, other scopes, or revoked."""
 
 
@@ -54,23 +55,33 @@ def adopted_key(secret: bytes, plain: str, name: str, scopes: Sequence[Scope]) -
 
 async def keep_key(pool: Pool, key: StoredKey, *, actor: str) -> bool:
     """Keeps the key if it is not kept yet, else False. Raises KeyTakenError where its id means something else."""
-    known = {stored.key_id: stored for stored in await list_keys(pool)}.get(key.key_id)
-    if known is None:
-        await create_key(pool, key, actor=actor)
+    if await _added(pool, key, actor=actor):
         return True
-    same = hmac.compare_digest(known.digest, key.digest) and set(known.scopes) == set(key.scopes)
-    if not same or known.revoked_at is not None:
+    known = {stored.key_id: stored for stored in await list_keys(pool)}.get(key.key_id)
+    if known is None or known.revoked_at is not None or not _same(known, key):
         raise KeyTakenError(f"a key {key.key_id} is kept already, with another secret, other scopes, or revoked")
     return False
 
 
+def _same(one: StoredKey, other: StoredKey) -> bool:
+    return hmac.compare_digest(one.digest, other.digest) and set(one.scopes) == set(other.scopes)
+
+
 async def create_key(pool: Pool, key: StoredKey, *, actor: str) -> None:
-    """Keeps a minted key and writes the audit row."""
+    """Keeps a minted key and writes the audit row. Raises KeyTakenError where its id is kept already."""
+    if not await _added(pool, key, actor=actor):
+        raise KeyTakenError(f"a key {key.key_id} is kept already")
+
+
+async def _added(pool: Pool, key: StoredKey, *, actor: str) -> bool:
+    # PostgreSQL decides who is first, so that two who start at once find one key and one audit row.
     scopes = [scope.value for scope in key.scopes]
     async with transaction(pool) as connection:
-        await connection.execute(
+        status = await connection.execute(
             sql("keys.create"), key.key_id, key.name, key.digest, scopes, key.created_at, key.quota_per_s
         )
+        if affected(status) == 0:
+            return False
         await write_audit(
             connection,
             actor=actor,
@@ -78,6 +89,7 @@ async def create_key(pool: Pool, key: StoredKey, *, actor: str) -> None:
             subject=key.key_id,
             detail={"name": key.name, "scopes": [*scopes], "quota_per_s": key.quota_per_s},
         )
+    return True
 
 
 async def revoke_key(pool: Pool, key_id: str, *, actor: str) -> bool:

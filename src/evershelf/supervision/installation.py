@@ -16,13 +16,14 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 KEY_SECRET_BYTES = 32
 PASSWORD_BYTES = 12
+DRAFT_BYTES = 4  # of chance in the name of a file that is being written
 SIGNING_KEY = "registry_signing_key"
 SYSTEM_DATA_DIR = Path("/var/lib/evershelf")
 LOOPBACK = "127.0.0.1"
@@ -83,8 +84,8 @@ class Installation:
             for private in (self.secrets_dir, self.gateway_dir, self.web_dir):  # both keep users' ids
                 private.mkdir(mode=0o700, exist_ok=True)
             # What was published before there was a key stays usable: only a new registry begins with signatures.
-            if self.secret(SIGNING_KEY) is None and not any(self.registry_dir.iterdir()):
-                self.keep_secret(SIGNING_KEY, secrets.token_hex(KEY_SECRET_BYTES))
+            if not any(self.registry_dir.iterdir()):
+                self._make_secret(SIGNING_KEY, secrets.token_hex(KEY_SECRET_BYTES))
             self._make_secret("key_secret", secrets.token_hex(KEY_SECRET_BYTES))
             self._make_secret("web_session_secret", secrets.token_hex(KEY_SECRET_BYTES))
             self._make_secret("web_password", secrets.token_urlsafe(PASSWORD_BYTES))
@@ -94,8 +95,13 @@ class Installation:
             ) from error
 
     def _make_secret(self, name: str, value: str) -> None:
+        # Two processes may prepare a new installation at once: both go on with what the first one made.
         if self.secret(name) is None:
-            self.keep_secret(name, value)
+            try:
+                _write_whole(self.secrets_dir / name, value, mode=0o600, place=os.link)
+            except FileExistsError:
+                if self.secret(name) is None:  # an empty file is no secret
+                    self.keep_secret(name, value)
 
     def secret(self, name: str) -> str | None:
         """A secret of this installation, or None if it was never kept."""
@@ -203,12 +209,15 @@ def free_port() -> int:
         return port
 
 
-def _write_whole(path: Path, body: str, *, mode: int) -> None:
+def _write_whole(path: Path, body: str, *, mode: int, place: Callable[[Path, Path], None] = os.replace) -> None:
     # A reader sees the old body or the new one, never half of it.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())  # a power cut may else leave an empty file, and a lost key secret voids every key
-    draft.replace(path)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(DRAFT_BYTES)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut may else leave an empty file, and a lost key secret voids every key
+        place(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

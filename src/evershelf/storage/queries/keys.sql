@@ -1,6 +1,7 @@
 -- name: create
 INSERT INTO api_keys (key_id, name, digest, scopes, created_at, quota_per_s)
 VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (key_id) DO NOTHING
 
 -- name: revoke
 UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL
