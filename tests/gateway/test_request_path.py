@@ -40,8 +40,8 @@ KINDS = {
     # What is remembered of calls and answers, for later ones and for people.
     "bookkeeping": """
         gateway/circuit.py policy/breaker.py policy/limiter.py policy/call_time.py gateway/telemetry.py
-        gateway/series.py gateway/trace.py gateway/spans.py gateway/decisions.py gateway/spool.py gateway/rollout.py
-        gateway/reign.py
+        gateway/series.py gateway/series_bucket.py gateway/trace.py gateway/spans.py gateway/decisions.py
+        gateway/spool.py gateway/rollout.py gateway/reign.py
     """,
 }
 KIND_OF = {path: kind for kind, paths in KINDS.items() for path in paths.split()}

@@ -47,17 +47,6 @@ async def answered(
 
     `headers` by their names in lower case; `began_s` monotonic, when the request was read.
     """
-    begun = begin(parts, request, headers, began_s=began_s)
-    if isinstance(begun, Reply):
-        return begun
-    try:
-        return await full(parts, begun)
-    finally:
-        parts.admission.done()
-
-
-def begin(parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float) -> Ask | Reply:
-    """A shed answer at once, or what is to be answered in full and is in hand until then. Raises unknown-placement."""
     placement = parts.mirror.placements.get(request.placement)
     if placement is None:
         known = ", ".join(sorted(parts.mirror.placements))
@@ -67,15 +56,14 @@ def begin(parts: Parts, request: RecommendationRequest, headers: Mapping[str, st
     budget_ms = deadline_ms(headers, placement.deadline_ms)
     if parts.admission.decide(headers) is Service.SHED:
         return Reply(parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s))
-    return Ask(
-        request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
-        trace=None if parts.tracer is None else parts.tracer.begin(SPAN, headers.get(TRACEPARENT), began_s=began_s),
-    )  # fmt: skip
-
-
-async def full(parts: Parts, ask: Ask) -> Reply:
-    """The answer to what `begin` has taken in hand."""
-    return _answer(parts, await decide(parts, ask))
+    try:
+        ask = Ask(
+            request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
+            trace=None if parts.tracer is None else parts.tracer.begin(SPAN, headers.get(TRACEPARENT), began_s=began_s),
+        )  # fmt: skip
+        return _answer(parts, await decide(parts, ask))
+    finally:
+        parts.admission.done()
 
 
 async def decide(parts: Parts, ask: Ask) -> Decided:
