@@ -66,3 +66,9 @@ def test_a_disk_that_hangs_holds_up_no_suppression(template, seed):
     # Found by seed 4: the mirror waited for its file before it looked for the next change (G7).
     hanging = [Happening(Fault.DISK_HANGS, 3.0, 14.0)]
     assert not run_seed(seed, template, happenings=hanging).violations
+
+
+@pytest.mark.parametrize("seed", [23, 31])
+def test_a_rehearsal_is_no_call_for_a_caller_who_has_gone(template, seed):
+    # Found by seeds 23 and 31: a gateway that rehearses the model's rung asks inference for nobody, and may (G3, G24).
+    assert not run_seed(seed, template).violations

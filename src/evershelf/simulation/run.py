@@ -201,7 +201,7 @@ class Run:
         """G9, G10, G11: what was acknowledged is in PostgreSQL once, or among the dead letters with its reason."""
         tables, truth, checks = self._world.tables, self._world.truth, self._world.checks
         dead = {event_id for event_id, _ in tables.dead}
-        for event_id, report in truth.acked.items():
+        for event_id in truth.acked:
             if event_id in truth.exempt:
                 continue
             stored = tables.events.get(event_id)
@@ -209,7 +209,6 @@ class Run:
                 checks.fail("G9", f"event {event_id} was acknowledged and is nowhere")
             if stored is not None and stored["item_id"] not in {b["item_id"] for b in truth.sent_bodies[event_id]}:
                 checks.fail("G10", f"event {event_id} is stored with another body")
-            del report
         for name, count in (("stored", len(tables.events)), ("dead", len(tables.dead))):
             if tables.counters[name] != count:
                 checks.fail("G10", f"counter {name} says {tables.counters[name]} of {count}")
@@ -220,8 +219,6 @@ class Run:
     def _calls_were_few(self) -> None:
         """G3, G15, G16, and of G17 that one probe is under way at a time."""
         service, checks = self._world.inference, self._world.checks
-        for call in service.calls:
-            del call
         asked, called = len(self._traffic.answers), sum(call.queries for call in user_calls(service.calls))
         if called > 1.1 * asked:
             checks.fail("G15", f"{called} calls to inference for {asked} questions")

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from evershelf.gateway.rehearsal import FIRST_LOOK_S, LOOK_EVERY_S
 from evershelf.simulation import shop
 from evershelf.simulation.clients import Question, Report
 from evershelf.simulation.gateway_process import Answer
 from evershelf.simulation.tables import POISON
 
 SUPPRESSION_S = 5.0
+REHEARSAL_S = 0.5  # of a look at the rungs, from when it is due to its last call
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Truth:
     shown_since_s: dict[str, float] = field(default_factory=dict)  # shown again, since when
     pauses: list[Pause] = field(default_factory=list)
     down_s: list[tuple[float, float | None]] = field(default_factory=list)  # from, to
+    started_s: list[tuple[float, float]] = field(default_factory=list)  # each gateway: from, ready
     news_since_s: float = 0.0  # since when the gateway can hear of changes
     deaf: set[str] = field(default_factory=set)  # what keeps it from hearing of any
     surely_heard: set[str] = field(default_factory=set)  # suppressions that it knew before it became deaf
@@ -47,6 +50,14 @@ class Truth:
     def was_down(self, start_s: float, end_s: float) -> bool:
         """Whether there was no gateway at some moment of a time."""
         return any(down_s <= end_s and (up_s is None or up_s >= start_s) for down_s, up_s in self.down_s)
+
+    def may_rehearse(self, at_s: float) -> bool:
+        """Whether the gateway may ask inference for nobody: it looks at its rungs soon after its start, then rarely."""
+        if not self.started_s:
+            return False
+        began_s, ready_s = self.started_s[-1]
+        since_s = at_s - began_s - FIRST_LOOK_S
+        return since_s >= 0 and since_s % LOOK_EVERY_S <= ready_s - began_s + REHEARSAL_S
 
     def may_be_shown(self, item_id: str, *, asked_s: float, unix_s: float) -> bool:
         """Whether an answer to what was asked at `asked_s` may show the item, given when the gateway could know."""

@@ -103,6 +103,7 @@ class World:
         outside = self.plant.outside(outside)
         self._gateway = SimulatedGateway(self.loop, self.settings, outside, name=name, wrap=self._wrapped)
         await self._gateway.start()
+        self.truth.started_s.append((self._gateway.began_s, self.loop.time()))
         self.truth.hears_again("down", now_s=self.loop.time())
         if self.truth.down_s and self.truth.down_s[-1][1] is None:
             self.truth.down_s[-1] = (self.truth.down_s[-1][0], self.loop.time())
