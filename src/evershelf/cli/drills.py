@@ -1,9 +1,11 @@
-"""The verbs `drill list`, `drill run` and `drill report`: faults on purpose, in an installation made for them."""
+"""The verbs `drill list | run | campaign | report`: faults on purpose, in an installation made for them."""
 
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +37,9 @@ Requests = Annotated[
 Seconds = Annotated[
     float | None, typer.Option(min=1, help="How long a fault is on (soak, overload, alone: the run).", show_default="8")
 ]
+Rate = Annotated[float, typer.Option(min=1, help="Requests a second.")]
+Budget = Annotated[int, typer.Option(min=20, max=2_000, help="Budget of a request.")]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Folder = Annotated[
     Path | None, typer.Option(help="Folder of the installation; kept for the next run.", show_default="a temporary one")
 ]
@@ -61,10 +66,10 @@ def run_drills(  # noqa: PLR0917 - typer calls it by name; each parameter is an 
     names: Names,
     requests: Requests = None,
     seconds: Seconds = None,
-    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 100.0,
-    budget_ms: Annotated[int, typer.Option(min=20, max=2_000, help="Budget of a request.")] = 150,
+    rate: Rate = 100.0,
+    budget_ms: Budget = 150,
     kills: Annotated[int, typer.Option(min=1, help="Kills of the kill loop.")] = KILLS_DEFAULT,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 1,
+    seed: Seed = 1,
     folder: Folder = None,
     out: Annotated[Path, typer.Option(help="Folder for the report, as JSON and Markdown.")] = Path("drill-reports"),
     as_json: AsJson = False,
@@ -94,9 +99,52 @@ def run_drills(  # noqa: PLR0917 - typer calls it by name; each parameter is an 
         sys.exit(FAILURE)
 
 
+@drill_app.command("campaign")
+def run_campaign(  # noqa: PLR0917 - as above
+    names: Annotated[list[str], typer.Argument(help="Scenarios, a component, all, short, core, pairs, every-pair.")],
+    out: Annotated[Path, typer.Option(help="Folder of the campaign: a JSON file for each scenario.")],
+    requests: Annotated[int, typer.Option(min=1, help="Requests while a fault is on.")] = 100_000,
+    rate: Rate = 400.0,
+    budget_ms: Budget = 150,
+    seed: Seed = 1,
+    folder: Folder = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=1, help="Begin no scenario that might last beyond.", show_default="no end")
+    ] = None,
+) -> None:
+    """Run those of the scenarios that have not passed in this campaign yet, and keep each as it ends.
+
+    The exit code is 1 when a promise was broken.
+    """
+    from evershelf.drills.campaign import chosen, rig_in, run_rows
+    from evershelf.drills.run import Options
+    from evershelf.drills.sittings import Campaign
+    from evershelf.supervision.supervisor import obey_signals
+
+    obey_signals()
+    options = Options(rate_per_s=rate, fault_s=requests / rate, budget_ms=budget_ms, seed=seed)
+    typed = f"evershelf drill campaign {' '.join(names)} --rate {rate:g} --requests {requests}"
+    campaign = Campaign(out, options, typed)
+    wanted = chosen(names)
+    left = campaign.left(wanted)
+    end_at_s = time.monotonic() + minutes * 60 if minutes else inf
+
+    async def sit() -> bool:
+        with rig_in(folder, seed=seed) as rig:
+            await rig.start()
+            reports, _ = await run_rows(rig, left, options, print_progress, keep=campaign.keep, end_at_s=end_at_s)
+        return all(report.passed for report in reports)
+
+    passed = not left or asyncio.run(sit())
+    done = len(wanted) - len(campaign.left(wanted))
+    print_line(f"{done} of {len(wanted)} scenarios have passed. All of them: evershelf drill report {out}")
+    if not passed:
+        sys.exit(FAILURE)
+
+
 @drill_app.command("report")
 def report_drill(
-    run: Annotated[Path, typer.Argument(help="JSON that `drill run` wrote.", exists=True, dir_okay=False)],
+    run: Annotated[Path, typer.Argument(help="JSON that `drill run` wrote, or a campaign's folder.", exists=True)],
     readme: Annotated[
         Path | None, typer.Option(help="File whose table between the two marks is written anew.", show_default=False)
     ] = None,
@@ -106,8 +154,9 @@ def report_drill(
     """Print a run for people, or write its table into the README."""
     from evershelf.drills.report import markdown
     from evershelf.drills.report import readme as with_table
+    from evershelf.drills.sittings import gathered
 
-    fields: dict[str, Any] = json.loads(run.read_text())  # Any: JSON
+    fields: dict[str, Any] = gathered(run) if run.is_dir() else json.loads(run.read_text())  # Any: JSON
     if readme is None:
         if as_json:
             print_json(fields)

@@ -2,8 +2,10 @@
 
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from shutil import rmtree
 
@@ -65,24 +67,40 @@ def rig_in(folder: Path | None, *, seed: int) -> Iterator[Rig]:
 
 
 async def run_rows(
-    rig: Rig, wanted: Sequence[Row], options: Options, tell: Tell
+    rig: Rig,
+    wanted: Sequence[Row],
+    options: Options,
+    tell: Tell,
+    *,
+    keep: Callable[[RowReport | Skipped], None] = lambda _: None,
+    end_at_s: float = inf,
 ) -> tuple[list[RowReport], list[Skipped]]:
-    """Runs every row; one that this machine does not allow is skipped with a notice, one that cannot be run too."""
+    """Runs every row; one that this machine does not allow is skipped with a notice, one that cannot be run too.
+
+    `keep` gets each outcome at once. None is begun that might last beyond `end_at_s` (monotonic), going by the longest.
+    """
     reports: list[RowReport] = []
     skipped: list[Skipped] = []
+    longest_s = 0.0
     for number, row in enumerate(wanted, start=1):
+        began_s = time.monotonic()
+        if began_s + longest_s > end_at_s:
+            break
         tell(f"[{number}/{len(wanted)}] {row.name}: {row.failure}")
         try:
             report = await run_row(rig, row, options)
         except CannotInjectError as error:
             skipped.append(Skipped(row.name, str(error)))
+            keep(skipped[-1])
             tell(f"    skipped: {error}")
         else:
             reports.append(report)
+            keep(report)
             tell(f"    {summary(report)}")
             for each in report.broken:
                 tell(f"    BROKEN {each}")
         repair(rig)
+        longest_s = max(longest_s, time.monotonic() - began_s)
     return reports, skipped
 
 

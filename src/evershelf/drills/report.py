@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ def as_fields(
         "format": 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
+        "commit": _commit(),
         "command": command,
         "options": asdict(options),
         "rows": [{**asdict(report), "broken": [str(each) for each in report.broken]} for report in reports],
@@ -69,6 +71,10 @@ def markdown(fields: Fields) -> str:
     lines = [f"# Drill of {fields['at']}", "", how(fields), "", *table(fields["rows"]), ""]
     broken = [f"- `{row['name']}`: {each}" for row in fields["rows"] for each in row["broken"]]
     lines += ["## Broken promises", "", *(broken or ["None."]), ""]
+    if fields.get("earlier"):
+        lines += ["## Broken in an earlier run of the same scenario", ""]
+        lines += [f"- `{run['name']}`, {run['at']}: {'; '.join(run['broken'])}" for run in fields["earlier"]]
+        lines += [""]
     if fields["skipped"]:
         lines += ["## Not injected on this machine", ""]
         lines += [f"- `{each['name']}`: {each['why']}" for each in fields["skipped"]]
@@ -85,7 +91,9 @@ def how(fields: Fields) -> str:
     options, machine = fields["options"], fields["machine"]
     fault = f"the fault on for {options['fault_s']:g} s, seed {options['seed']}"
     load = f"{options['rate_per_s']:g} requests/s with a budget of {options['budget_ms']} ms, {fault}"
-    return f"`{fields['command']}`, {fields['at'][:10]}: {load}, {machine['cores']} cores that also made the load."
+    commit = f" at commit {fields['commit']}" if fields.get("commit") else ""
+    cores = f"{machine['cores']} cores that also made the load"
+    return f"`{fields['command']}`, {fields['at'][:10]}{commit}: {load}, {cores}."
 
 
 def table(rows: Sequence[Fields]) -> list[str]:
@@ -104,6 +112,22 @@ def readme(fields: Fields, text: str) -> str:
     if not begin or not end:
         raise NoMarksError(f"the file needs two lines, {BEGIN!r} and {END!r}")
     return "\n".join([before + BEGIN, "", how(fields), "", *table(fields["rows"]), "", END]) + after
+
+
+def _commit() -> str:
+    """The last commit of our source, with a mark where it has been changed since; empty where it is in none."""
+    source = Path(__file__).resolve().parents[1]
+    try:
+        commit, changes = (
+            subprocess.run(  # noqa: S603 - two fixed command lines
+                ["git", "-C", str(source), *arguments, "--", str(source)],  # noqa: S607 - whichever git is there
+                capture_output=True, text=True, check=True,
+            ).stdout.strip()
+            for arguments in (("log", "-1", "--format=%h"), ("status", "--porcelain"))
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}, changed" if commit and changes else commit
 
 
 def _line(row: Fields) -> str:
