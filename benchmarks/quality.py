@@ -6,6 +6,7 @@ Data that are not at hand are skipped with a notice.
 
 import argparse
 import resource
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -59,9 +60,11 @@ def main() -> None:
             told.notes.append(f"{name}: skipped, no data under {arguments.data}")
             continue
         protocol, tables = given
+        began_s = time.process_time()
         measured = evaluate_offline(protocol, time_limit_s=arguments.time_limit, features=tables.features)
+        cpu_s = time.process_time() - began_s  # of all cores: says what it takes on a machine that is otherwise idle
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # of the process so far
-        figures = {**measured.figures, "peak_memory_mb": peak_mb}
+        figures = {**measured.figures, "cpu_seconds": cpu_s, "peak_memory_mb": peak_mb}
         if not arguments.json:
             _print(name, figures, repr(measured.selection.parameters))
         told.rows.append({"data": name} | {key: each for key, each in figures.items() if not isinstance(each, dict)})

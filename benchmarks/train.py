@@ -42,11 +42,13 @@ def main() -> None:
     ridge = starting_ridge(fitter)
     neighbours = Parameters(regularisation=ridge, co_visitation_weight=0.0)
     followed = Parameters(regularisation=ridge, neighbours_weight=0.0, co_visitation_weight=1.0)
+    began_s = time.process_time()
     _timed(told, "co_visitation_s", lambda: fitter.fit(followed))
     _timed(told, "neighbours_s", lambda: fitter.fit(neighbours))
     blend = Parameters(regularisation=ridge, co_visitation_weight=0.3)
     fitted = _timed(told, "blend_s", lambda: fitter.fit(blend))  # both matrices are remembered: what is left of a fit
     told["fitting_s"] = told["co_visitation_s"] + told["neighbours_s"] + told["blend_s"]
+    told["fitting_cpu_s"] = time.process_time() - began_s  # of all cores
     told["peak_mib"] = _peak_mib()
     told["artifact_mib"] = sum(_size_bytes(fitted).values()) / 2**20
     if arguments.json:

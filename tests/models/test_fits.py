@@ -7,7 +7,7 @@ from evershelf.contracts.events import EventType
 from evershelf.contracts.manifest import ServingComponent, ServingConfig
 from evershelf.models.co_visitation import CoVisitationConfig, fit_co_visitation
 from evershelf.models.content import ContentConfig, Described, features_of, fit_content
-from evershelf.models.ease import EaseConfig, fit_ease
+from evershelf.models.ease import ITEMS_MAX, EaseConfig, fit_ease
 from evershelf.models.interactions import EVENT_CODES, EVENT_TYPES, Interactions
 from evershelf.models.item_knn import ItemKnnConfig, fit_item_knn
 from evershelf.models.popularity import category_prefixes, fit_popularity, top_items
@@ -190,3 +190,18 @@ def test_a_fitted_blend_has_the_promised_number_of_weights_a_row():
     totals = sum(matrix.lengths() for matrix in rows.values())
     assert totals.max() == WEIGHTS_PER_ROW
     assert all((matrix.lengths() >= 10).all() for matrix in rows.values())
+
+
+@pytest.mark.parametrize("items", [12, ITEMS_MAX + 1])
+def test_what_everybody_has_says_less_of_a_user(items):
+    """Promise: the row of an item counts users ** -source_damping, whichever way it was fitted; its order stays."""
+    rows = [(user, item, 1.0) for user in range(30) for item in range(12) if (user * item) % (item + 2) < 3]
+    fitter = Fitter(interactions(*rows, items=items), now_days=2.0)
+    plain, damped = (
+        fitter.fit(Parameters(training_half_life_days=None, trend=0.0, source_damping=power)).rows["neighbours"]
+        for power in (0.0, 0.5)
+    )
+    np.testing.assert_array_equal(damped.indices, plain.indices)
+    users = np.repeat(fitter.popularity(None), plain.lengths())
+    ratio = damped.weights / plain.weights * np.sqrt(users)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)

@@ -52,6 +52,8 @@ class Parameters:
     regularisation: float = 100.0
     dropout: float = 0.0
     user_damping: float = 0.3
+    # A neighbour's word counts popularity ** -source_damping: that somebody had what everybody has says little of him.
+    source_damping: float = 0.0
     training_half_life_days: float | None = 90.0
     # Items whose share of users has grown of late count more: (recent share / usual share) ** trend.
     trend: float = 0.5
@@ -157,9 +159,15 @@ class Fitter:
                 half_life_days=half_life,
             )
             fit = fit_ease if self.neighbours_algorithm == "ease" else _fit_local_ease
-            rows = fit(self.interactions, ease, now_days=self._now_days, kind_weights=worth)
-            self._matrices[key] = _of_unit_strength(rows)
-        return self._matrices[key]
+            self._matrices[key] = fit(self.interactions, ease, now_days=self._now_days, kind_weights=worth)
+        return _of_unit_strength(self._damped(self._matrices[key], parameters.source_damping))
+
+    def _damped(self, rows: SparseRows, power: float) -> SparseRows:
+        if power == 0:
+            return rows
+        factors = np.maximum(self.popularity(None), 1.0) ** -power
+        weights = rows.weights * np.repeat(factors, rows.lengths())
+        return SparseRows(rows.indptr, rows.indices, weights.astype(np.float32))
 
     def _co_visitation(self, parameters: Parameters) -> SparseRows:
         config = CoVisitationConfig(

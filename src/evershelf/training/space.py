@@ -49,6 +49,7 @@ FOLLOWED_BACKWARD = _axis("co_visitation_backward", 0.0, 0.1, 0.3, 1.0)
 RIDGE = _axis("regularisation", *REGULARISATIONS)
 DROPOUT = _axis("dropout", 0.0, 0.2, 0.4, 0.6)
 DAMPING = _axis("user_damping", 0.0, 0.3, 0.5)
+SOURCE_DAMPING = _axis("source_damping", 0.0, 0.1, 0.2, 0.3)
 GRADES = _axis("graded_events", True, False)  # noqa: FBT003 - the values of the axis
 
 
@@ -72,12 +73,13 @@ def space_of(fitter: Fitter, *, ordered: bool = True, dated: bool = True) -> Spa
             regularisation=ridge,
             dropout=0.4,
             user_damping=0.5,
+            source_damping=0.1,
             training_half_life_days=None,
             trend=0.0,
             history_half_life_days=None,
             content_weight=content_weight,
         )
-        return Space((timeless,), (DROPOUT, RIDGE, DAMPING, *content, *prior, *grades))
+        return Space((timeless,), (SOURCE_DAMPING, DROPOUT, RIDGE, DAMPING, *content, *prior, *grades))
     browse = Parameters(
         regularisation=ridge,
         neighbours_weight=0.1,
@@ -91,12 +93,15 @@ def space_of(fitter: Fitter, *, ordered: bool = True, dated: bool = True) -> Spa
     )
     followed = (FOLLOWED_BACKWARD, FOLLOWED_SOURCE, FOLLOWED_TARGET, FOLLOWED_REACH)
     if not dated:
-        axes = (BLEND, HISTORY_EVENTS, FOLLOWED_EVENTS, *content, *followed, RIDGE, *prior, DROPOUT, DAMPING, *grades)
+        axes = (
+            BLEND, HISTORY_EVENTS, FOLLOWED_EVENTS, *content, *followed, RIDGE, SOURCE_DAMPING, *prior, DROPOUT,
+            DAMPING, *grades,
+        )  # fmt: skip
         return Space((browse, replace(browse, neighbours_weight=1.0, co_visitation_weight=0.0)), axes)
     purchase = Parameters(regularisation=ridge, content_weight=content_weight)
     axes = (
-        BLEND, LEARNING_DAYS, TREND, HISTORY_DAYS, HISTORY_EVENTS, *prior, *content, FOLLOWED_EVENTS, RIDGE, *followed,
-        DROPOUT, *grades, DAMPING,
+        BLEND, LEARNING_DAYS, TREND, HISTORY_DAYS, HISTORY_EVENTS, *prior, *content, FOLLOWED_EVENTS, RIDGE,
+        SOURCE_DAMPING, *followed, DROPOUT, *grades, DAMPING,
     )  # fmt: skip
     return Space((purchase, browse, replace(browse, training_half_life_days=30.0, trend=0.5)), axes)
 
