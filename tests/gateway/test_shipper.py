@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import uuid4
@@ -154,25 +155,54 @@ async def test_failure_marks_nothing(tmp_path, database_url):
         assert spool.counts() == SpoolCounts(accepted=1, pending=1)
 
 
+def decided(at):
+    return Decision(
+        recommendation_id=uuid4(),
+        decided_at=at,
+        placement="home",
+        user_id="ann",
+        session_id=None,
+        source=Source.POPULAR,
+        reason=Reason.POPULAR,
+        degraded=False,
+        model_version=None,
+        snapshot_version="s1",
+        item_ids=("mug", "cup"),
+        record={"attempts": [{"source": "popular", "items": 2}]},
+    )
+
+
 async def test_decisions_reach_the_database(tmp_path, pool):
     # A recorded decision can be asked for in PostgreSQL, as it was.
     async with shipping(tmp_path, FakeDatabaseLink(pool)) as (spool, shipper):
-        decision = Decision(
-            recommendation_id=uuid4(),
-            decided_at=NOW - timedelta(seconds=1),
-            placement="home",
-            user_id="ann",
-            session_id=None,
-            source=Source.POPULAR,
-            reason=Reason.POPULAR,
-            degraded=False,
-            model_version=None,
-            snapshot_version="s1",
-            item_ids=("mug", "cup"),
-            record={"attempts": [{"source": "popular", "items": 2}]},
-        )
+        decision = decided(NOW - timedelta(seconds=1))
         DecisionLog(GatewaySettings(key_secret="00" * 32), spool).record(decision)
         await until(lambda: spool.counts().decisions == 1)
         assert await shipper.ship_once(pool) == 1
         assert spool.counts().decisions == 0
     assert await get_decision(pool, decision.recommendation_id) == decision
+
+
+async def test_first_decision_of_a_month_makes_its_place(tmp_path, pool):
+    # A decision of a month that PostgreSQL has no room for yet, as after a long outage, arrives all the same.
+    async with shipping(tmp_path, FakeDatabaseLink(pool)) as (spool, shipper):
+        old = [decided(datetime(2021, month, 1, tzinfo=UTC)) for month in (3, 7)]
+        for each in old:
+            DecisionLog(GatewaySettings(key_secret="00" * 32), spool).record(each)
+        await until(lambda: spool.counts().decisions == 2)
+        assert await shipper.ship_once(pool) == 2
+    assert [await get_decision(pool, each.recommendation_id) for each in old] == old
+    assert shipper.decisions_lost == 0
+
+
+async def test_a_decision_that_cannot_be_stored_costs_no_other(tmp_path, pool):
+    # What PostgreSQL refuses, or nobody can read, is counted as lost; its neighbours arrive.
+    async with shipping(tmp_path, FakeDatabaseLink(pool)) as (spool, shipper):
+        good, bad = decided(NOW), decided(NOW)
+        DecisionLog(GatewaySettings(key_secret="00" * 32), spool).record(good)
+        DecisionLog(GatewaySettings(key_secret="00" * 32), spool).record(replace(bad, placement=None))
+        spool.append_decision(lambda: b"torn")
+        await until(lambda: spool.counts().decisions == 3)
+        assert await shipper.ship_once(pool) == 3
+    assert await get_decision(pool, good.recommendation_id) == good
+    assert shipper.decisions_lost == 2

@@ -6,15 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
 from evershelf.contracts.events import Event
 from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import Spool
-from evershelf.gateway.spool_file import SpooledDecision, SpooledEvent
-from evershelf.storage.decisions import Decision, store_decisions
+from evershelf.gateway.spool_file import SpooledEvent
+from evershelf.storage.decisions import store_encoded
 from evershelf.storage.errors import StorageRefused
 from evershelf.storage.events import DeadEvent, bury_events, store_events
 from evershelf.storage.postgres import Pool
@@ -27,10 +26,9 @@ SHIP_TIMEOUT_S = 60.0
 # So long after something was shipped, an idle shipper lets the spool's journal go: it still holds what was shipped.
 TIDY_AFTER_S = 5.0
 DECISIONS_A_BATCH = 200
+FULL_BATCH = 200  # so many left the spool in one go: there are more, most likely
 REASON_UNREADABLE = "unreadable: written to the spool by another version"
 REASON_CONFLICT = "conflict: another event with this event_id was stored first"
-
-_DECISION = TypeAdapter(Decision)
 
 
 @dataclass(slots=True)
@@ -113,7 +111,8 @@ class Shipper:
                 await self._back_off(error)
             else:
                 self._succeed()
-                await asyncio.sleep(0 if left else IDLE_S)
+                # Small batches cost as much as large ones: what is left grows while the shipper rests.
+                await asyncio.sleep(0 if left >= FULL_BATCH else IDLE_S)
 
     async def _ship_events(self, pool: Pool) -> int:
         batch = await self._spool.pending(self._settings.gateway_ship_batch_max)
@@ -163,21 +162,20 @@ class Shipper:
 
     async def _ship_decisions(self, pool: Pool) -> int:
         spooled = await self._spool.pending_decisions(DECISIONS_A_BATCH)
-        decisions = [decision for each in spooled if (decision := _decision(each)) is not None]
-        self.decisions_lost += len(spooled) - len(decisions)
+        rows = [each.body for each in spooled]
         try:
-            await store_decisions(pool, decisions)
+            await store_encoded(pool, rows)
         except StorageRefused as error:
             # A decision is a record, not a promise: one that is refused is counted and let go, after its neighbours.
-            await self._store_one_by_one(pool, decisions, str(error))
+            await self._store_one_by_one(pool, rows, str(error))
         await self._spool.decisions_shipped([each.sequence for each in spooled])
         return len(spooled)
 
-    async def _store_one_by_one(self, pool: Pool, decisions: Sequence[Decision], reason: str) -> None:
+    async def _store_one_by_one(self, pool: Pool, rows: Sequence[bytes], reason: str) -> None:
         lost = 0
-        for decision in decisions:
+        for row in rows:
             try:
-                await store_decisions(pool, [decision])
+                await store_encoded(pool, [row])
             except StorageRefused:
                 lost += 1
         self.decisions_lost += lost
@@ -238,10 +236,3 @@ def _event(spooled: SpooledEvent) -> Event:
 
 def _text(spooled: SpooledEvent) -> str:
     return spooled.body.decode(errors="replace")
-
-
-def _decision(spooled: SpooledDecision) -> Decision | None:
-    try:
-        return _DECISION.validate_json(spooled.body)
-    except ValidationError:
-        return None

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from evershelf.contracts.catalog import Item
 
@@ -86,9 +87,9 @@ def bury(tables: Tables, undo: Undo, *columns: Sequence[Any]) -> int:
     return buried
 
 
-def store_decisions(tables: Tables, undo: Undo, rows: Sequence[Row]) -> int:
-    """decisions.store."""
-    fresh = [row for row in rows if str(row["recommendation_id"]) not in tables.decisions]
+def store_decisions(tables: Tables, undo: Undo, rows: str) -> int:
+    """decisions.store: a JSON array."""
+    fresh = [row for row in orjson.loads(rows) if str(row["recommendation_id"]) not in tables.decisions]
     for row in fresh:
         _set(tables.decisions, str(row["recommendation_id"]), row, undo)
     return len(fresh)

@@ -1,14 +1,16 @@
 """Decisions in PostgreSQL: the record of each answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
+import orjson
 from pydantic import JsonValue
 
 from evershelf.contracts.recommendations import Reason, Source
+from evershelf.storage.errors import StorageRefused
 from evershelf.storage.postgres import Pool, affected, reading, transaction
 from evershelf.storage.queries import sql
 
@@ -33,15 +35,34 @@ class Decision:
 
 async def store_decisions(pool: Pool, decisions: Sequence[Decision]) -> int:
     """Writes the decisions, all or nothing; returns how many were new. Raises StorageRefused or StorageUnavailable."""
-    if not decisions:
+    return await store_encoded(pool, [orjson.dumps(decision, default=dict) for decision in decisions])
+
+
+async def store_encoded(pool: Pool, rows: Sequence[bytes]) -> int:
+    """As `store_decisions`, of decisions that are JSON already."""
+    if not rows:
         return 0
-    months = {(at.year, at.month) for at in (decision.decided_at.astimezone(UTC) for decision in decisions)}
+    try:
+        return await _store(pool, rows)
+    except StorageRefused:  # the first ones of a month lack its partition: make sure, and ask once more
+        months = _months(rows)
     async with reading(pool) as connection:
-        await connection.execute(
-            sql("decisions.ensure_partitions"), [datetime(year, month, 1, tzinfo=UTC) for year, month in sorted(months)]
-        )
+        await connection.execute(sql("decisions.ensure_partitions"), months)
+    return await _store(pool, rows)
+
+
+async def _store(pool: Pool, rows: Sequence[bytes]) -> int:
     async with transaction(pool) as connection:
-        return affected(await connection.execute(sql("decisions.store"), [_row(decision) for decision in decisions]))
+        return affected(await connection.execute(sql("decisions.store"), "[" + b",".join(rows).decode() + "]"))
+
+
+def _months(rows: Sequence[bytes]) -> list[datetime]:
+    """The months (UTC) in which the decisions fell, oldest first. Raises StorageRefused where one cannot be read."""
+    try:
+        at = [datetime.fromisoformat(orjson.loads(row)["decided_at"]).astimezone(UTC) for row in rows]
+    except (ValueError, LookupError, TypeError) as error:
+        raise StorageRefused(f"a decision that cannot be read: {type(error).__name__}") from error
+    return [datetime(*month, 1, tzinfo=UTC) for month in sorted({(each.year, each.month) for each in at})]
 
 
 async def get_decision(pool: Pool, recommendation_id: UUID) -> Decision | None:
@@ -92,9 +113,3 @@ async def search_decisions(pool: Pool, wanted: DecisionSearch) -> list[Decision]
 def _decision(row: asyncpg.Record) -> Decision:
     values = dict(row) | {"source": Source(row["source"]), "reason": Reason(row["reason"])}
     return Decision(**values | {"item_ids": tuple(row["item_ids"])})
-
-
-def _row(decision: Decision) -> dict[str, object]:
-    # Not `asdict`, which copies deeply and cannot copy every kind of mapping.
-    row = {field.name: getattr(decision, field.name) for field in fields(decision)}
-    return row | {"record": dict(decision.record)}
