@@ -19,13 +19,13 @@ OURS = f"{Path(evershelf.__file__).parent}/"
 KINDS = {
     # From the request's bytes to the answer's: what decides, asks, waits and composes.
     "path": """
-        gateway/front.py gateway/recommend.py policy/ladder.py gateway/inference_client.py policy/compose.py
+        gateway/quick_lane.py gateway/recommend.py policy/ladder.py gateway/inference_client.py policy/compose.py
     """,
     # The HTTP client, and the form of what it carries.
     "client": "gateway/hop.py gateway/rank_wire.py",
     # The server: who may come in, and what leaves when somebody may not.
     "door": """
-        gateway/protocol.py gateway/quick_lane.py gateway/problems.py gateway/auth.py gateway/quotas.py policy/keys.py
+        gateway/protocol.py gateway/problems.py gateway/auth.py gateway/quotas.py policy/keys.py
     """,
     # Pure answers to one question each, with the state that they are asked about.
     "rules": """

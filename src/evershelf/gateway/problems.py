@@ -150,10 +150,10 @@ class Boundary:
             parts_of(Request(scope)).telemetry.caught("request", error)
             if started:
                 raise
-            await problem_response(_INTERNAL_ERROR)(scope, receive, send_with_headers)
+            await problem_response(INTERNAL_ERROR)(scope, receive, send_with_headers)
 
 
-_INTERNAL_ERROR = ProblemError(
+INTERNAL_ERROR = ProblemError(
     ProblemType.INTERNAL_ERROR, "This is a bug of ours, counted and logged. The same request may fail again."
 )
 
@@ -203,4 +203,4 @@ def _of_http(error: HTTPException) -> ProblemError:
         return ProblemError(ProblemType.BODY_TOO_LARGE, "Send less.", headers=headers)
     if error.status_code == 400:  # FastAPI's word for a body that is not even text
         return ProblemError(ProblemType.MALFORMED_JSON, "The body cannot be read as JSON.", headers=headers)
-    return _INTERNAL_ERROR
+    return INTERNAL_ERROR

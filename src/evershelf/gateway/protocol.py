@@ -1,37 +1,49 @@
-"""Uvicorn's protocol under our rules: a quick lane for what is shed, bounded heads, and an end that loses nothing."""
+"""Uvicorn's protocol under our rules: a quick lane for plain questions, bounded heads, an end that loses nothing."""
 
-from typing import cast
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, ClassVar, cast
 
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from evershelf.contracts.problems import ProblemType
+from evershelf.gateway import quick_lane
 from evershelf.gateway.front import ASK_PATH
 from evershelf.gateway.parts import Parts
-from evershelf.gateway.problems import ProblemError, problem_response, security_headers
-from evershelf.gateway.quick_lane import shed
+from evershelf.gateway.problems import INTERNAL_ERROR, ProblemError, problem_response, security_headers
 
 # A connection that is idle when the gateway stops is kept so much longer: a question may be on its way.
 PARTING_S = 1.0
 _ASKED = ASK_PATH.encode()
 
 
+class _QuickCycle:
+    """A question that is being answered here, in the place of one of uvicorn's cycles: what uvicorn asks of those."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    message_event: ClassVar = asyncio.Event()  # for nobody
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+        self.more_body = self.keep_alive = True
+        self.disconnected = self.response_complete = False
+
+
 class GatewayProtocol(HttpToolsProtocol):
     """One connection. What is not said here is as in uvicorn."""
 
     app: FastAPI  # what server_config gives to uvicorn
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # there is none before the first request
-    _answered = False  # here, not by ASGI
+    cycle: RequestResponseCycle | _QuickCycle | None  # type: ignore[assignment]  # none before the first request
+    _parts: Parts
+    _answered = False  # here and at once
     _parting = False
     _read_bytes = 0  # since the last request was complete
     _head_due_s = 0.0
 
-    @property
-    def _parts(self) -> Parts:
-        return cast("Parts", self.app.state.parts)  # Starlette's state is untyped
-
     def connection_made(self, transport: object) -> None:
         """A head has to arrive in its time."""
+        self._parts = cast("Parts", self.app.state.parts)  # Starlette's state is untyped
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio promises a Transport here
         self._expect_head()
 
@@ -53,25 +65,52 @@ class GatewayProtocol(HttpToolsProtocol):
         self._head_due_s = self.loop.time() + self._parts.settings.gateway_head_s_max
 
     def on_headers_complete(self) -> None:
-        """Answers here and now, or leaves it to uvicorn."""
+        """Answers here, or leaves it to uvicorn."""
         if self._is_too_large():
             self._refuse()
             return
         path, _, query = self.url.partition(b"?")
-        if path == _ASKED and self._is_plain() and (answer := self._shed(query)) is not None:
-            self._answered = True
-            self.transport.write(answer)
+        if path == _ASKED and self._is_plain() and self._answer(query):
             return
         super().on_headers_complete()
         if self._parting and self.cycle is not None:
             self.cycle.keep_alive = False
 
-    def _shed(self, query: bytes) -> bytes | None:
+    def _answer(self, query: bytes) -> bool:
+        """Whether the question is answered here, now or soon."""
         try:
-            return shed(self._parts, query, self.headers)
+            answer = quick_lane.answer(self._parts, query, self.headers)
         except Exception as error:  # noqa: BLE001 - the source boundary: what fails here is answered the long way
             self._parts.telemetry.caught("quick_lane", error)
-            return None
+            return False
+        if answer is None:
+            return False
+        if isinstance(answer, bytes):
+            self._answered = True
+            self.transport.write(answer)
+            return True
+        self.cycle = _QuickCycle()
+        task = self.loop.create_task(self._send(answer, self.cycle))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return True
+
+    async def _send(self, answer: Coroutine[Any, Any, bytes], cycle: _QuickCycle) -> None:
+        """Waits for the answer, and sends it in place of `cycle`."""
+        try:
+            wire = await answer
+        except Exception as error:  # noqa: BLE001 - the application's boundary: counted and logged there, told here
+            self._parts.telemetry.caught("request", error)
+            wire = _wire(INTERNAL_ERROR)
+        cycle.response_complete = True
+        if cycle.disconnected:
+            return
+        if cycle.keep_alive:
+            self.transport.write(wire)
+        else:
+            self.transport.write(wire.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            self.transport.close()
+        self.on_response_complete()
 
     def on_body(self, body: bytes) -> None:
         """A body that came with an answered question is nobody's."""
@@ -128,10 +167,16 @@ class GatewayProtocol(HttpToolsProtocol):
         """Answers 431 and closes: nothing that follows on this connection could be understood."""
         limit = self._parts.settings.gateway_head_bytes_max
         detail = f"Address and headers have at most {limit} bytes here. Send less."
-        response = problem_response(ProblemError(ProblemType.HEAD_TOO_LARGE, detail, headers={"Connection": "close"}))
+        problem = ProblemError(ProblemType.HEAD_TOO_LARGE, detail, headers={"Connection": "close"})
         self._answered = True
-        pairs = (*response.raw_headers, *security_headers(ASK_PATH))
-        lines = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % pair for pair in pairs), b"\r\n"]
         if self._idle:  # else an earlier answer on this connection is under way, and this one would break it
-            self.transport.write(b"".join(lines) + bytes(response.body))
+            self.transport.write(_wire(problem))
         self.transport.close()
+
+
+def _wire(problem: ProblemError) -> bytes:
+    """A problem as a whole HTTP answer."""
+    response = problem_response(problem)
+    pairs = (*response.raw_headers, *security_headers(ASK_PATH))
+    lines = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % pair for pair in pairs), b"\r\n"]
+    return b"".join(lines) + bytes(response.body)

@@ -94,7 +94,7 @@ def _answer(raw: msgspec.Raw, told: Told, version: str) -> Answer:
         ranking = _read_ranking(raw)
     except (ValueError, RecursionError):
         return _INVALID
-    blamed_truly = told is None or all(piece.item_id in told for item in ranking.items for piece in item.evidence)
+    blamed_truly = told is None or {piece.item_id for item in ranking.items for piece in item.evidence} <= told
     return Answer(None, ranking, version) if blamed_truly and is_sound(ranking) else _INVALID
 
 

@@ -43,7 +43,13 @@ class Reply(NamedTuple):
 async def answered(
     parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float
 ) -> Reply:
-    """The answer before the deadline, whatever the dependencies do. Raises unknown-placement.
+    """The answer before the deadline, whatever the dependencies do. Otherwise as `begun`."""
+    ask = begun(parts, request, headers, began_s=began_s)
+    return ask if isinstance(ask, Reply) else await finished(parts, ask)
+
+
+def begun(parts: Parts, request: RecommendationRequest, headers: Mapping[str, str], *, began_s: float) -> Ask | Reply:
+    """The answer if it is shed, else what `finished` makes one of: in hand from now on. Raises unknown-placement.
 
     `headers` by their names in lower case; `began_s` monotonic, when the request was read.
     """
@@ -57,10 +63,18 @@ async def answered(
     if parts.admission.decide(headers) is Service.SHED:
         return Reply(parts.shed.answer(request, placement, deadline_ms=budget_ms, began_s=began_s))
     try:
-        ask = Ask(
+        return Ask(
             request, placement, budget_ms, began_s, parts.snapshots.current, parts.outside.clock,
             trace=None if parts.tracer is None else parts.tracer.begin(SPAN, headers.get(TRACEPARENT), began_s=began_s),
         )  # fmt: skip
+    except BaseException:
+        parts.admission.done()
+        raise
+
+
+async def finished(parts: Parts, ask: Ask) -> Reply:
+    """The answer to what was `begun`, which is no longer in hand then."""
+    try:
         return _answer(parts, await decide(parts, ask))
     finally:
         parts.admission.done()

@@ -1,5 +1,6 @@
 """What is kept of an answer so that it can be explained and asked again: bounded, and encoded at once."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
@@ -13,6 +14,7 @@ from evershelf.contracts.recommendations import RecommendationRequest
 from evershelf.gateway.ask import Decided
 from evershelf.gateway.decisions import Decision, EncodedRecord
 from evershelf.gateway.parts import Parts
+from evershelf.policy.compose import RankedItem
 from evershelf.policy.ladder import admits
 
 # What goes beyond is left out and counted: the newest of the history, the best of the candidates.
@@ -45,7 +47,6 @@ def _trace(parts: Parts, decided: Decided, purpose: Purpose) -> dict[str, object
     ask, now_s = decided.ask, decided.query.now_s
     ranking = decided.reply.ranking
     offered = ranking.items if ranking is not None else ()
-    shown = {candidate.item_id for candidate in decided.composed.candidates}
     return {
         "purpose": purpose,
         "request": _request(ask.request),
@@ -55,10 +56,7 @@ def _trace(parts: Parts, decided: Decided, purpose: Purpose) -> dict[str, object
             (each.item_id, each.event_type, now_s - each.occurred_at_s) for each in decided.history[:HISTORY_KEPT]
         ],
         "history_known": len(decided.history),
-        "candidates": [
-            (each.item_id, each.score, None if each.item_id in shown else why_not(parts, decided, each.item_id))
-            for each in offered[:CANDIDATES_KEPT]
-        ],
+        "candidates": _candidates(parts, decided, offered[:CANDIDATES_KEPT]),
         "candidates_known": len(offered),
         "items": [
             (each.item_id, each.score, each.source, each.reason, each.because) for each in decided.composed.candidates
@@ -66,6 +64,20 @@ def _trace(parts: Parts, decided: Decided, purpose: Purpose) -> dict[str, object
         "history_ms": round(decided.history_ms, 3),
         "inference_ms": round(decided.inference_ms, 3),
     }
+
+
+def _candidates(
+    parts: Parts, decided: Decided, offered: Sequence[RankedItem]
+) -> list[tuple[str, float, FilterReason | None]]:
+    """What the model offered, and the rule that kept it off; none is asked about what came once the shelf was full."""
+    shown = {candidate.item_id for candidate in decided.composed.candidates}
+    left, told = len(shown), []
+    for each in offered:
+        is_shown = each.item_id in shown
+        left -= is_shown
+        filtered = None if is_shown or left <= 0 else why_not(parts, decided, each.item_id)
+        told.append((each.item_id, each.score, filtered))
+    return told
 
 
 def why_not(parts: Parts, decided: Decided, item_id: str) -> FilterReason | None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isfinite
+from operator import ge
 from typing import Protocol
 
 from evershelf.contracts.recommendations import TROUBLE, Reason, Source
@@ -68,9 +68,10 @@ def compose(shelf: Shelf, query: Query, reply: ModelReply, fallback: tuple[list[
     """The answer from the model's `reply` and the ladder's `fallback`; never fewer items than the latter."""
     baseline, rungs = fallback
     personal, outcome = _personal(shelf, query, reply)
-    chosen: dict[str, Candidate] = {}
-    for candidate in (*personal[: query.k], *baseline):
-        chosen.setdefault(candidate.item_id, candidate)
+    chosen = {candidate.item_id: candidate for candidate in personal}
+    if len(chosen) < query.k:
+        for candidate in baseline:
+            chosen.setdefault(candidate.item_id, candidate)
     candidates = _level(list(chosen.values())[: query.k])
     kept = [candidate.source for candidate in candidates]
     asked = [Tried(Source.MODEL, outcome, kept.count(Source.MODEL), reply.elapsed_ms)]
@@ -88,7 +89,7 @@ def compose(shelf: Shelf, query: Query, reply: ModelReply, fallback: tuple[list[
 
 
 def _personal(shelf: Shelf, query: Query, reply: ModelReply) -> tuple[list[Candidate], Reason]:
-    """The model's eligible candidates and why they are, or are not, the answer."""
+    """The model's best k eligible candidates and why they are, or are not, the answer."""
     if reply.ranking is None:
         return [], reply.outcome
     if not is_sound(reply.ranking):
@@ -97,17 +98,13 @@ def _personal(shelf: Shelf, query: Query, reply: ModelReply) -> tuple[list[Candi
         return [], Reason.EMPTY_MODEL_ANSWER
     if not reply.ranking.confident:
         return [], Reason.LOW_CONFIDENCE
-    personal = [
-        Candidate(
-            item.item_id,
-            item.score,
-            Source.MODEL,
-            reply.outcome,
-            tuple([(piece.item_id, piece.share) for piece in item.evidence]),
-        )
-        for item in reply.ranking.items
-        if admits(shelf, query, item.item_id)
-    ]
+    personal: list[Candidate] = []
+    for item in reply.ranking.items:
+        if admits(shelf, query, item.item_id):
+            because = tuple([(piece.item_id, piece.share) for piece in item.evidence])
+            personal.append(Candidate(item.item_id, item.score, Source.MODEL, reply.outcome, because))
+            if len(personal) >= query.k:
+                break
     return (personal, reply.outcome) if personal else ([], Reason.EMPTY_MODEL_ANSWER)
 
 
@@ -115,7 +112,7 @@ def is_sound(ranking: Ranking) -> bool:
     """Whether a reply keeps the contract that its types cannot express: unique ids, finite scores, best first."""
     scores = [item.score for item in ranking.items]
     distinct = len({item.item_id for item in ranking.items}) == len(scores)
-    return distinct and all(map(isfinite, scores)) and all(left >= right for left, right in pairwise(scores))
+    return distinct and all(map(isfinite, scores)) and all(map(ge, scores, scores[1:]))
 
 
 def _level(candidates: Sequence[Candidate]) -> list[Candidate]:

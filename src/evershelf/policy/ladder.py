@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop
+from itertools import islice
 from typing import NamedTuple, Protocol, assert_never
 
 from evershelf.contracts.recommendations import BECAUSE_MAX, Reason, Source
@@ -11,6 +12,9 @@ from evershelf.contracts.recommendations import BECAUSE_MAX, Reason, Source
 # Seeds of the `related` rung: the newest items of the history, each counting half of the one before it.
 SEEDS_MAX = 5
 SEED_DECAY = 0.5
+# Of each seed's related items the best are merged, so many for each place on the shelf. Where most of these are hidden,
+# the next rung fills; where a category is asked for, all are looked at.
+RELATED_A_PLACE = 2
 
 
 class Shelf(Protocol):
@@ -109,11 +113,16 @@ def _related(shelf: Shelf, query: Query) -> Iterator[Candidate]:
     """Merge the related items of the newest seeds; ties go by item id, so that every process ranks alike."""
     seeds = query.context_items or query.history
     reason = Reason.CONTEXTUAL if query.context_items else Reason.PERSONALIZED
-    rows = [(seed, SEED_DECAY**position, shelf.related(seed)) for position, seed in enumerate(seeds[:SEEDS_MAX])]
+    merged_max = None if query.category is not None else RELATED_A_PLACE * query.k
+    rows = [
+        (seed, SEED_DECAY**position, dict(islice(shelf.related(seed).items(), merged_max)))
+        for position, seed in enumerate(seeds[:SEEDS_MAX])
+    ]
     totals: dict[str, float] = {}
+    total_of = totals.get
     for _, weight, row in rows:
         for item_id, score in row.items():
-            totals[item_id] = totals.get(item_id, 0.0) - score * weight
+            totals[item_id] = total_of(item_id, 0.0) - score * weight
     best_first = [(total, item_id) for item_id, total in totals.items()]
     heapify(best_first)  # of some hundreds only the first few are taken
     while best_first:
