@@ -18,6 +18,7 @@ from evershelf.contracts.events import Event
 from evershelf.contracts.keys import Scope
 from evershelf.contracts.recommendations import Recommendation
 from evershelf.gateway.app import create_app
+from evershelf.gateway.outside import Outside
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.server import server_config
 from evershelf.gateway.settings import GatewaySettings
@@ -119,9 +120,9 @@ async def open_world(server_url: str, folder: Path, **given: object) -> AsyncIte
 
 
 @asynccontextmanager
-async def serving(settings: GatewaySettings) -> AsyncIterator[tuple[Parts, int]]:
+async def serving(settings: GatewaySettings, outside: Outside | None = None) -> AsyncIterator[tuple[Parts, int]]:
     """The gateway's process in miniature: the same server, HTTP parser and lifespan on a free port."""
-    app = create_app(settings)
+    app = create_app(settings, outside)
     server = uvicorn.Server(server_config(app, settings))
     # Named as TCP, so that asyncio switches off Nagle's algorithm as it does for addresses.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:

@@ -9,10 +9,12 @@ import sys
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import pytest
 import pytest_asyncio
 
+from evershelf.gateway.outside import Outside
 from evershelf.registry.store import DirectoryRegistry
 from evershelf.training.snapshot import refresh
 from tests.gateway.gateway_world import (
@@ -21,6 +23,7 @@ from tests.gateway.gateway_world import (
     make_keys,
     open_world,
     raw_event,
+    serving,
     shop,
     unused_port,
     valid,
@@ -243,3 +246,47 @@ async def kept(pool, folder: Path, wanted: set[str]) -> set[str]:
     with closing(sqlite3.connect(folder / "spool.sqlite")) as spool:
         waiting = [json.loads(body)["event_id"] for (body,) in spool.execute("SELECT body FROM pending")]
     return {str(row["event_id"]) for row in rows} | (set(waiting) & wanted)
+
+
+class BrokenChance(Random):
+    """Chance that fails while `broken`: a bug in the midst of an answer."""
+
+    broken = False
+
+    def getrandbits(self, k, /):
+        if self.broken:
+            raise ArithmeticError("no chance")
+        return super().getrandbits(k)
+
+
+async def test_a_bug_in_an_answer_is_told_and_the_connection_goes_on(postgres, tmp_path):
+    # Promise: whatever fails in the midst of an answer, its asker hears of it as a problem, and can ask again.
+    chance = BrokenChance()
+    async with shop(postgres.url, tmp_path) as (settings, pool):
+        key = (await make_keys(pool))["recommend"]
+        async with serving(settings, Outside(random=chance)) as (parts, port), connection(port) as (reader, writer):
+            plain = f"GET {ASK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+            for broken, wanted in ((True, 500), (False, 200), (True, 500)):
+                chance.broken = broken
+                writer.write(plain)
+                status, head, body = await answer(reader)
+                chance.broken = False
+                assert status == wanted
+                assert b"x-content-type-options: nosniff" in head
+            assert json.loads(body)["type"].endswith("internal-error")
+            assert b"no chance" not in body
+            assert parts.admission.in_hand == 0
+
+
+async def test_who_hangs_up_costs_nothing(world):
+    # Promise: a caller that leaves before its answer is there leaves nothing in hand.
+    plain = f"GET {ASK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.keys['recommend']}\r\n\r\n".encode()
+    for _ in range(20):
+        async with connection(world.port) as (_, writer):
+            writer.write(plain)
+
+    async def nothing_in_hand() -> bool:
+        return world.parts.admission.in_hand == 0
+
+    await eventually(nothing_in_hand)
+    assert valid(await world.client.get(ASK)).items

@@ -152,13 +152,14 @@ async def test_each_priority_gets_its_service(world, share, bulk, prefetch, inte
         assert (answer.reason == "overloaded") == (wanted != "full")
 
 
-async def test_answers_keep_the_order_of_questions_on_one_connection(world):
+@pytest.mark.parametrize("share", [0, 1])
+async def test_answers_keep_the_order_of_questions_on_one_connection(world, share):
     # Promise: shed or not, pipelined questions are answered in their order, and the connection stays usable.
     head = f"HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.keys['admin']}\r\n"
     requests = [f"GET {ASK}?k={k} {head}\r\n" for k in (1, 2)] + [f"GET /livez {head}\r\n", f"GET {ASK}?k=3 {head}\r\n"]
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     try:
-        with carrying(world, 1):
+        with carrying(world, share):
             for sent in ("".join(requests), "".join(requests)):
                 writer.write(sent.encode())
                 async with asyncio.timeout(PATIENCE_S):
@@ -169,13 +170,14 @@ async def test_answers_keep_the_order_of_questions_on_one_connection(world):
         await writer.wait_closed()
 
 
-async def test_a_question_with_a_body_nobody_reads_leaves_the_connection_whole(world):
+@pytest.mark.parametrize("share", [0, 1])
+async def test_a_question_with_a_body_nobody_reads_leaves_the_connection_whole(world, share):
     # Promise: a GET may carry a body; what follows it is understood.
     head = f"HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.keys['admin']}\r\n"
     sent = f"GET {ASK}?k=1 {head}Content-Length: 5\r\n\r\nabcdeGET {ASK}?k=2 {head}Connection: close\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     try:
-        with carrying(world, 1):
+        with carrying(world, share):
             writer.write(sent.encode())
             async with asyncio.timeout(PATIENCE_S):
                 assert [(await body_of(reader)).count(b'"rank"') for _ in range(2)] == [1, 2]
