@@ -51,7 +51,13 @@ def create_app(settings: GatewaySettings, outside: Outside | None = None) -> Fas
             app.state.parts = await _started(_build(settings, outside or Outside()), stack)
             yield
 
-    app = FastAPI(title="Evershelf gateway", summary=SUMMARY, version=__version__, lifespan=lifespan)
+    app = FastAPI(
+        title="Evershelf gateway",
+        summary=SUMMARY,
+        version=__version__,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours tells of more, for less
+    )
     for routes in (recommendations, shop, events, catalog, health, problem_pages, admin):
         app.include_router(routes.router)
     description.install(app)

@@ -44,6 +44,7 @@ def create_app(settings: InferenceSettings, *, log_lines_dropped: Callable[[], i
         docs_url=None,
         redoc_url=None,
         exception_handlers={HTTPException: _http_problem},
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours tells of more, for less
     )
     app.include_router(build_router(slot, telemetry))
     describe = app.openapi

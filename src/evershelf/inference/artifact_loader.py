@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
@@ -33,11 +32,10 @@ Tensors = Mapping[str, npt.NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model version in memory, verified and warm. `encoded_ids` are the item ids as JSON text."""
+    """A model version in memory, verified and warm."""
 
     manifest: ModelManifest
     item_ids: tuple[str, ...]
-    encoded_ids: tuple[str, ...]
     index_of: Mapping[str, int]
     recommender: ItemItemRecommender
     loaded_at_s: float  # since the epoch
@@ -68,7 +66,6 @@ def load_model(folder: Path, size_bytes_max: int, keys: KeyRing = NO_KEYS) -> Lo
     return LoadedModel(
         manifest=manifest,
         item_ids=item_ids,
-        encoded_ids=tuple(orjson.dumps(item_id).decode() for item_id in item_ids),
         index_of={item_id: index for index, item_id in enumerate(item_ids)},
         recommender=recommender,
         loaded_at_s=time.time(),

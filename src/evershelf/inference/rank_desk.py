@@ -136,9 +136,9 @@ class RankDesk:
         except TimeoutError:
             raise RankRefused(ProblemType.DEADLINE_EXCEEDED, "the body did not come in time") from None
 
-    async def _rank_all(self, work: "_Work", receive: Receive) -> list[str]:
+    async def _rank_all(self, work: "_Work", receive: Receive) -> list[bytes]:
         """A ranking for each query; an empty one where its asker no longer waits. Stops when the caller hangs up."""
-        rankings: list[str] = []
+        rankings: list[bytes] = []
         slice_s = self._settings.inference_slice_ms / 1_000
         give_way_at_s = time.monotonic() + slice_s
         hang_up: asyncio.Task[Message] | None = None

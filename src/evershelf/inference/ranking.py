@@ -1,8 +1,10 @@
-"""Answers one query with one loaded model: ids in, a Ranking as JSON text out."""
+"""Answers one query with one loaded model: ids in, a Ranking as JSON out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
+import orjson
 
 from evershelf.contracts.inference import RankQuery
 from evershelf.contracts.manifest import ServingConfig
@@ -13,11 +15,11 @@ SECONDS_A_DAY = 86_400
 
 
 # For a query whose asker no longer waits.
-NO_RANKING = '{"items":[],"confidence":0.0,"confident":false}'
+NO_RANKING = b'{"items":[],"confidence":0.0,"confident":false}'
 
 
-def rank(model: LoadedModel, query: RankQuery, *, evidence: bool = True) -> str:
-    """The contracts.inference.Ranking for `query`, as JSON text. Items that the model does not know are passed over.
+def rank(model: LoadedModel, query: RankQuery, *, evidence: bool = True) -> bytes:
+    """The contracts.inference.Ranking for `query`, as JSON. Items that the model does not know are passed over.
 
     Without `evidence` it does not say why, which makes the reply a third as long.
     """
@@ -33,28 +35,20 @@ def rank(model: LoadedModel, query: RankQuery, *, evidence: bool = True) -> str:
     return _encode(model, ranked, evidence=evidence)
 
 
-def reply(model: LoadedModel, rankings: Sequence[str]) -> bytes:
-    """The contracts.inference.RankReply of these rankings."""
-    return f'{{"model_version":"{model.version}","rankings":[{",".join(rankings)}]}}'.encode()
+def reply(model: LoadedModel, rankings: Sequence[bytes]) -> bytes:
+    """The contracts.inference.RankReply of these rankings; a version is plain by its pattern."""
+    return b'{"model_version":"%b","rankings":[%b]}' % (model.version.encode(), b",".join(rankings))
 
 
-def _encode(model: LoadedModel, ranked: RankedList, *, evidence: bool) -> str:
-    # Written by hand from ids encoded once at load: a fifth of the time of building objects for an encoder. Versions
-    # are plain by their pattern, numbers are finite by the checks at load, and repr() of a finite float is JSON.
-    ids, why = model.encoded_ids, _evidence if evidence else _no_evidence
-    items = ",".join(
-        f'{{"item_id":{ids[item]},"score":{score!r},"evidence":[{why(ids, sources, shares)}]}}'
-        for item, score, sources, shares in zip(
-            ranked.items.tolist(),
-            ranked.scores.tolist(),
-            ranked.evidence_items.tolist(),
-            ranked.evidence_shares.tolist(),
-            strict=True,
-        )
-    )
-    confident = "true" if is_confident(model.manifest.serving, ranked) else "false"
-    return (
-        f'{{"items":[{items}],"confidence":{confidence_of(model.manifest.serving, ranked)!r},"confident":{confident}}}'
+def _encode(model: LoadedModel, ranked: RankedList, *, evidence: bool) -> bytes:
+    ids, causes = model.item_ids, _evidence(model.item_ids, ranked) if evidence else repeat(())
+    items = zip(ranked.items.tolist(), ranked.scores.tolist(), causes, strict=False)
+    return orjson.dumps(
+        {
+            "items": [{"item_id": ids[item], "score": score, "evidence": because} for item, score, because in items],
+            "confidence": confidence_of(model.manifest.serving, ranked),
+            "confident": is_confident(model.manifest.serving, ranked),
+        }
     )
 
 
@@ -70,14 +64,9 @@ def confidence_of(serving: ServingConfig, ranked: RankedList) -> float:
     return found[-1] if found else ranked.known_share
 
 
-def _evidence(ids: tuple[str, ...], sources: list[int], shares: list[float]) -> str:
-    # Rounding may leave a single cause with a hair more than the whole.
-    return ",".join(
-        f'{{"item_id":{ids[source]},"share":{min(share, 1.0)!r}}}'
-        for source, share in zip(sources, shares, strict=True)
-        if source >= 0
-    )
-
-
-def _no_evidence(*_: object) -> str:
-    return ""
+def _evidence(ids: tuple[str, ...], ranked: RankedList) -> Iterator[list[dict[str, object]]]:
+    shares = np.minimum(
+        ranked.evidence_shares, 1.0
+    )  # rounding may leave a single cause with a hair more than the whole
+    for causes, parts in zip(ranked.evidence_items.tolist(), shares.tolist(), strict=True):
+        yield [{"item_id": ids[cause], "share": part} for cause, part in zip(causes, parts, strict=True) if cause >= 0]
