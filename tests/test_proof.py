@@ -13,7 +13,6 @@ SOURCE = TESTS.parent / "src" / "evershelf"
 PAGE = (TESTS.parent / "docs" / "concepts" / "proof.md").read_text()
 PROMISES = {f"G{number}" for number in range(1, 29)} - {"G19", "G20"}
 ROWS = {row[0]: row[1:] for row in re.findall(r"^\| (G\d+) \| ([^|]*::[^|]*) \| ([^|]*) \|$", PAGE, re.MULTILINE)}
-UNSEEN = {"G22", "G24"}  # their checks were never seen to fail: the fewer, the better
 NAMED_TEST = re.compile(r"([\w/]+\.py)::(\w+)")
 # What makes code out of bytes. The simulation sends its own seeds between its own processes.
 EXECUTABLE = re.compile(
@@ -41,7 +40,7 @@ def test_what_the_row_names_exists(promise):
     planted = test_assess.PLANTED | test_longer_runs.PLANTED
     for bug in re.findall(r'"([^"]+)"', bugs):
         assert planted[bug][0] == promise, bug
-    assert (bugs == "none yet") == (promise in UNSEEN)
+    assert bugs != "none yet"  # a check that was never seen to fail proves nothing
 
 
 def test_nothing_executable_is_read():

@@ -38,6 +38,9 @@ CAUSES: dict[Reason, tuple[Fault, ...]] = {
     Reason.DEADLINE_EXCEEDED: _LATE,
     Reason.BUDGET_TOO_SMALL: _LATE,
 }
+# While the registry or the disk is away no snapshot can be adopted; a disk that hangs keeps one that long.
+_HOLDS_UP_SNAPSHOTS = (Fault.REGISTRY_GONE, Fault.DISK_HANGS, Fault.DISK_SLOW)
+HELD_UP_S = 16.0
 _FITS_SMALL_BUDGETS = {Reason.DEADLINE_EXCEEDED, Reason.BUDGET_TOO_SMALL, Reason.HISTORY_UNAVAILABLE}
 
 
@@ -85,6 +88,7 @@ class Checks:
             return None
         self._list_is_right(asked, shelf)
         self._told_is_true(asked, shelf)
+        self._comes_from(question, shelf)
         return shelf
 
     def _list_is_right(self, asked: Asked, shelf: Recommendation) -> None:
@@ -107,6 +111,15 @@ class Checks:
             elif not self.truth.may_be_shown(item_id, asked_s=question.sent_s, unix_s=unix_s):
                 known = item_id in self.truth.hidden_since_s
                 self.fail("G7" if known else "G4", f"{item_id} is shown and must not be: {shelf.source} {shelf.reason}")
+
+    def _comes_from(self, question: Question, shelf: Recommendation) -> None:
+        """G22: a snapshot that was put in force, new or old, is in use within 5 s; G24: the baseline stands by."""
+        due = self.truth.surely_adopted(question.sent_s)
+        held_up = self.weather.recently(*_HOLDS_UP_SNAPSHOTS, within_s=HELD_UP_S)
+        if due is not None and shelf.snapshot.version != due and not held_up:
+            self.fail("G22", f"from snapshot {shelf.snapshot.version} long after {due} was put in force")
+        if all(attempt.source is Source.MODEL for attempt in shelf.attempts):
+            self.fail("G24", f"no baseline was made: {shelf.source} {shelf.reason}")
 
     def _told_is_true(self, asked: Asked, shelf: Recommendation) -> None:
         question = asked.question

@@ -83,6 +83,26 @@ def _shuffled_after_restart(told: dict[str, Any], world: Any) -> None:
         told["items"] = sorted(told["items"], key=lambda place: str(place["item_id"]))
 
 
+def _old_shelf(told: dict[str, Any], world: Any) -> None:
+    told["snapshot"]["version"] = world.versions[1]
+
+
+def _without_baseline(told: dict[str, Any]) -> None:
+    if told["source"] == "model":
+        told["attempts"] = told["attempts"][:1]
+
+
+def _never_rehearses(app: Any, world: Any) -> Any:
+    async def resting(scope: Any, receive: Any, send: Any) -> None:
+        for task in asyncio.all_tasks():
+            if task.get_name() == "rehearsals":
+                task.cancel()
+        await app(scope, receive, send)
+
+    del world
+    return resting
+
+
 def _fails_sometimes(app: Any, world: Any) -> Any:
     asked = 0
 
@@ -270,5 +290,12 @@ PLANTS: tuple[Plant, ...] = (
           app=_calling(after_each=5, only_in_trouble=True)),
     Plant("never-comes-back", "G17", "after a fault the model is not used any more", Fault.INFERENCE_DEAD,
           app=_rewriting(_never_asks_again)),
+    Plant("keeps-the-old-shelf", "G22", "a new snapshot is not taken into use", Fault.SNAPSHOT_NEW,
+          app=_rewriting(_old_shelf)),
+    Plant("never-goes-back", "G22", "a snapshot that was put back in force is not taken into use",
+          Fault.SNAPSHOT_BACK, app=_rewriting(_old_shelf)),
+    Plant("baseline-at-need", "G24", "no baseline is made where the model answers",
+          app=_once_in_five(_without_baseline)),
+    Plant("never-rehearses", "G24", "rungs that nobody needs are not tried", app=_never_rehearses),
     Plant("counts-no-popular", "G28", "the metrics leave out answers of one source", app=_counts_no_popular),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from random import Random
 import orjson
 
 from evershelf.contracts.recommendations import Source
+from evershelf.gateway.rehearsal import LOOK_EVERY_S
 from evershelf.simulation import clients, shop
 from evershelf.simulation.clients import Question
 from evershelf.simulation.faults import Fault, Happening, schedule
@@ -146,7 +147,7 @@ class Run:
         return figures
 
     async def _metrics_are_true(self) -> None:
-        """G28: what a scraper reads adds up to the answers that were sent; G11 once more, in the text that it reads."""
+        """G28: what a scraper reads adds up to the answers that were sent; in the same text, G11 and G24."""
         gateway = self._world.gateway
         if gateway is None:
             return
@@ -160,6 +161,9 @@ class Run:
         counted = sum(value for name, value in metrics.items() if name.startswith("evershelf_answers_total{"))
         if counted != gateway.answers_sent:
             self._world.checks.fail("G28", f"{counted:g} answers are counted of {gateway.answers_sent} that were sent")
+        unproven = metrics["evershelf_rungs_unproven"]
+        if unproven and not self._world.weather.recently(Fault.CLOCK_STEPS, within_s=LOOK_EVERY_S + PATIENCE_S):
+            self._world.checks.fail("G24", f"{unproven:g} rungs have neither served nor been rehearsed")
 
     async def _drain(self) -> None:
         """G9, G11: once all is well, what was accepted reaches PostgreSQL."""

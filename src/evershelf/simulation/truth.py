@@ -12,6 +12,7 @@ from evershelf.simulation.gateway_process import Answer
 from evershelf.simulation.tables import POISON
 
 SUPPRESSION_S = 5.0
+SWAP_S = 5.0
 REHEARSAL_S = 0.5  # of a look at the rungs, from when it is due to its last call
 
 
@@ -41,6 +42,9 @@ class Truth:
     interested: set[str] = field(default_factory=set)  # users and sessions with an acknowledged interaction
     bought: dict[str | None, set[str]] = field(default_factory=dict)  # what somebody reported as purchased, by whom
     forgotten_s: float = -1e9  # when the spool last lost its memory of ids
+    pointed_at: str = ""  # the registry's current snapshot
+    pointed_s: float = -1e9  # since when
+    broken: set[str] = field(default_factory=set)  # snapshots that cannot be adopted any more
     under_way: dict[int, Question] = field(default_factory=dict)
 
     def paused_s(self, start_s: float, end_s: float) -> float:
@@ -58,6 +62,11 @@ class Truth:
         began_s, ready_s = self.started_s[-1]
         since_s = at_s - began_s - FIRST_LOOK_S
         return since_s >= 0 and since_s % LOOK_EVERY_S <= ready_s - began_s + REHEARSAL_S
+
+    def surely_adopted(self, asked_s: float) -> str | None:
+        """The snapshot that an answer to what was asked then comes from, if the gateway has had time to adopt it."""
+        settled = asked_s - self.pointed_s > SWAP_S and self.paused_s(asked_s - SWAP_S, asked_s) == 0
+        return self.pointed_at if settled and self.pointed_at not in self.broken else None
 
     def may_be_shown(self, item_id: str, *, asked_s: float, unix_s: float) -> bool:
         """Whether an answer to what was asked at `asked_s` may show the item, given when the gateway could know."""

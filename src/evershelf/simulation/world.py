@@ -61,6 +61,7 @@ class World:
         shop.copy_registry(template, folder / "registry")
         self.registry = DirectoryRegistry(folder / "registry")
         self.versions = sorted(self.registry.versions("snapshots"))
+        self.truth.pointed_at = self.versions[1]
         self.settings = GatewaySettings.model_validate({
             "key_secret": shop.SECRET,
             "gateway_holdout_share": 0.0,
@@ -232,6 +233,7 @@ class World:
         await self._registry_is_there()
         files = sorted((self.folder / "registry" / "snapshots" / version).glob("*.safetensors"))
         _overwrite(files[0], at=files[0].stat().st_size // 2)
+        self.truth.broken.add(version)
         await self._point_at(version)
         self.weather.happened(Fault.SNAPSHOT_BROKEN)
 
@@ -251,6 +253,8 @@ class World:
             self.registry.move_alias(
                 "snapshots", CURRENT, version, expected_sequence=pointer.sequence, moved_by="world", reason="a fault"
             )
+            if version != self.truth.pointed_at:
+                self.truth.pointed_at, self.truth.pointed_s = version, self.loop.time()
 
     async def hide_registry(self) -> None:
         """REGISTRY_GONE, until it ends."""
