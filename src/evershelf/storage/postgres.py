@@ -111,8 +111,10 @@ def translated() -> Iterator[None]:
 
 
 def _describe(error: Exception) -> str:
-    # The DETAIL of a server's error quotes values of rows; the message itself does not.
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    # The DETAIL of a server's error quotes values of rows; the message itself does so only of data that are at fault,
+    # after a colon.
+    told = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {told.partition(': ')[0] if isinstance(error, asyncpg.DataError) else told}"
 
 
 def _limits(statement_timeout_ms: int) -> dict[str, str]:
