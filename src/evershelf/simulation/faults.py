@@ -110,7 +110,7 @@ class Weather:
 
     def strikes(self, fault: Fault) -> bool:
         """Whether it happens here and now."""
-        if fault not in self.on or self.random.random() >= CHANCE_OF_STRIKING.get(fault, 1.0):
+        if not self.on or fault not in self.on or self.random.random() >= CHANCE_OF_STRIKING.get(fault, 1.0):
             return False
         self.happened(fault)
         return True

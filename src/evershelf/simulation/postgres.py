@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 import asyncpg
@@ -176,14 +177,14 @@ class SimulatedConnection:
 
     async def _run(self, statement: str, arguments: Sequence[Any]) -> Any:
         await self._server.answer(self)
-        for name, run in STATEMENTS.items():
-            if statement == sql(name):
-                undo: list[Callable[[], None]] = []
-                outcome = self._server.plants.get(name, run)(self._server.tables, undo, *arguments)
-                if self._undo is not None:
-                    self._undo += undo
-                return outcome
-        raise UnknownStatementError(statement.partition("\n")[0])
+        name = _names().get(statement)
+        if name is None:
+            raise UnknownStatementError(statement.partition("\n")[0])
+        undo: list[Callable[[], None]] = []
+        outcome = self._server.plants.get(name, STATEMENTS[name])(self._server.tables, undo, *arguments)
+        if self._undo is not None:
+            self._undo += undo
+        return outcome
 
 
 class SimulatedPool:
@@ -200,7 +201,10 @@ class SimulatedPool:
         """A connection of the pool, or TimeoutError."""
         if self._closed:
             raise asyncpg.InterfaceError("pool is closed")
-        await asyncio.wait_for(self._free.acquire(), timeout)
+        if self._free.locked():
+            await asyncio.wait_for(self._free.acquire(), timeout)
+        else:  # at once, without a task and a timer for it
+            await self._free.acquire()
         try:
             await self._server.answer(None)
             connection = SimulatedConnection(self._server)
@@ -223,3 +227,9 @@ class SimulatedPool:
         """Cuts off, after a moment."""
         await asyncio.sleep(ANSWER_S)
         self.terminate()
+
+
+@cache
+def _names() -> dict[str, str]:
+    """The name of each statement by its text."""
+    return {sql(name): name for name in STATEMENTS}

@@ -52,6 +52,23 @@ def catalog() -> list[Item]:
 
 
 @cache
+def by_id() -> dict[str, Item]:
+    """The catalog's items by their id."""
+    return {item.item_id: item for item in catalog()}
+
+
+@cache
+def lasting(category: str | None) -> list[str]:
+    """Items of a category, or of all, that are available through the whole run."""
+    return [
+        item.item_id
+        for item in catalog()
+        if item.available and item.expires_at is None
+        and (category is None or any(f"{path}/".startswith(f"{category}/") for path in item.categories))
+    ]  # fmt: skip
+
+
+@cache
 def users() -> list[str]:
     """`user-0` .. ; the last four have no past."""
     return [f"user-{number}" for number in range(USERS)]

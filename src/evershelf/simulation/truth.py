@@ -70,7 +70,7 @@ class Truth:
 
     def may_be_shown(self, item_id: str, *, asked_s: float, unix_s: float) -> bool:
         """Whether an answer to what was asked at `asked_s` may show the item, given when the gateway could know."""
-        item = next((each for each in shop.catalog() if each.item_id == item_id), None)
+        item = shop.by_id().get(item_id)
         if item is None or not item.available:
             return False
         if item.expires_at is not None and item.expires_at.timestamp() <= unix_s:
@@ -109,18 +109,12 @@ class Truth:
 
     def _eligible(self, question: Question) -> Iterator[str]:
         body = question.body
-        hidden = {*body.get("context_items", ()), *body.get("exclude", ())}
-        owned = self.bought.get(body.get("user_id"), set()) | self.bought.get(body.get("session_id"), set())
-        for item in shop.catalog():
-            if item.item_id in hidden or item.item_id in owned or item.item_id in self.hidden_since_s:
-                continue
-            if question.sent_s - self.shown_since_s.get(item.item_id, -1e9) <= 2 * SUPPRESSION_S:
-                continue
-            if not item.available or item.expires_at is not None:
-                continue
-            category = body.get("category")
-            if category is None or any(f"{path}/".startswith(f"{category}/") for path in item.categories):
-                yield item.item_id
+        out = {*body.get("context_items", ()), *body.get("exclude", ()), *self.hidden_since_s}
+        out |= self.bought.get(body.get("user_id"), set()) | self.bought.get(body.get("session_id"), set())
+        for item_id in shop.lasting(body.get("category")):
+            shown_s = self.shown_since_s.get(item_id)
+            if item_id not in out and (shown_s is None or question.sent_s - shown_s > 2 * SUPPRESSION_S):
+                yield item_id
 
 
 @dataclass(frozen=True, slots=True)

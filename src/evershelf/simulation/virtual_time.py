@@ -33,7 +33,7 @@ class Process:
     name: str
     killed: bool = False
     stopped: bool = False
-    parked: list[asyncio.Handle] = field(default_factory=list)
+    parked: "list[_Handle]" = field(default_factory=list)
 
 
 PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)
@@ -60,6 +60,16 @@ class _Handle(asyncio.TimerHandle):
         self._cancelled = self._scheduled = False
         self._repr = self._source_traceback = None
 
+    def run(self) -> None:
+        """As the parent's `_run`."""
+        try:
+            self._context.run(self._callback, *self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a callback meets is for the loop's exception handler
+            told = {"message": f"Exception in callback {self._callback!r}", "exception": error, "handle": self}
+            self._loop.call_exception_handler(told)
+
     def cancel(self) -> None:
         """It never runs, and holds on to nothing."""
         self._cancelled = True
@@ -70,13 +80,13 @@ class _Handle(asyncio.TimerHandle):
 class VirtualLoop(asyncio.BaseEventLoop):
     """`thread_delays_s` says how long a call on a thread takes: (until it does its work, until that is known)."""
 
-    _ready: deque[asyncio.Handle]
+    _ready: "deque[_Handle]"
 
     def __init__(self) -> None:
         super().__init__()
         self._now_s = START_S
         self._at_this_instant = 0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Handle]] = []
         self._set = count()
         self._targets: dict[int, tuple[str, int]] = {}
         self.network: Network | None = None
@@ -163,7 +173,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's loop, with timers of the same instant in the order in which they were set."""
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
+        when = self._now_s + delay
+        handle = _Handle((when, callback, args), self, context)
+        heapq.heappush(self._timers, (when, next(self._set), handle))
+        return handle
 
     def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -174,6 +187,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def _run_once(self) -> None:
+        # Half of a run is spent here and in what is called from here: hence no call that can be spared.
         ready, timers = self._ready, self._timers
         if not ready:
             self._jump()
@@ -184,11 +198,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise StuckError(f"time stands still at {self._now_s:.3f} s")
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if handle.cancelled():
+            if handle._cancelled:  # noqa: SLF001 - as asyncio's own loop does
                 continue
-            process: Process | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001
+            process: Process | None = handle._context.get(PROCESS)  # noqa: SLF001
             if process is None or not (process.killed or process.stopped):
-                handle._run()  # noqa: SLF001 - as asyncio's own loop does
+                handle.run()
             elif not process.killed:
                 process.parked.append(handle)
 
