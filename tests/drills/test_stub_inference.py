@@ -37,8 +37,8 @@ def playing(play: Play, tmp_path) -> Iterator[http.client.HTTPConnection]:
             child.kill()
 
 
-def ask(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
-    connection.request("POST", "/v1/rank", QUESTION)
+def ask(connection: http.client.HTTPConnection, question: str = QUESTION) -> tuple[int, bytes]:
+    connection.request("POST", "/v1/rank", question)
     answer = connection.getresponse()
     return answer.status, answer.read()
 
@@ -59,6 +59,15 @@ def test_a_play_keeps_or_breaks_the_contract(play, tmp_path):
     else:
         with pytest.raises(ValidationError):
             RankReply.model_validate_json(body, strict=True)
+
+
+@pytest.mark.parametrize("play", sorted(SOUND_BY_TYPE))
+def test_each_question_of_a_call_gets_its_ranking(play, tmp_path):
+    # Promise: a busy gateway asks several at once; the play is what it is called, and no wrong number of rankings.
+    three = json.dumps({"queries": [{"history": [], "k": k, "exclude": [f"item-{k}"]} for k in (2, 3, 4)]})
+    with playing(play, tmp_path) as connection:
+        rankings = RankReply.model_validate_json(ask(connection, three)[1], strict=True).rankings
+    assert [len(ranking.items) for ranking in rankings] == ([0, 0, 0] if play is Play.EMPTY else [2, 3, 4])
 
 
 def test_the_flood_and_the_bomb_have_their_size(tmp_path):

@@ -8,13 +8,13 @@ import asyncio
 import gzip
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -49,14 +49,29 @@ class Play(StrEnum):
     BLOCKED = "blocked"  # every tenth answer holds up all others for 2 s
 
 
-_Reply: TypeAlias = Callable[[list[str], int], bytes]
+class Question(NamedTuple):
+    """One of the questions of a call: the items that it leaves to choose from, best first, and how many it wants."""
+
+    ids: list[str]
+    k: int
 
 
-def _ranked(ids: list[str], scores: list[object] | None = None) -> bytes:
-    values: list[object] = scores or [1.0 / place for place in range(1, len(ids) + 1)]
-    items = [{"item_id": item_id, "score": score, "evidence": []} for item_id, score in zip(ids, values, strict=True)]
-    ranking = {"items": items, "confidence": 1.0, "confident": True}
-    return orjson.dumps({"model_version": "stub", "rankings": [ranking]})
+_Items: TypeAlias = list[dict[str, object]]
+_Reply: TypeAlias = Callable[[Sequence[Question]], bytes]
+
+
+def _ranked(questions: Sequence[Question], choose: Callable[[Question], _Items]) -> bytes:
+    """A ranking for each question: a call may bring several."""
+    rankings = [{"items": choose(each), "confidence": 1.0, "confident": True} for each in questions]
+    return orjson.dumps({"model_version": "stub", "rankings": rankings})
+
+
+def _scored(ids: Sequence[str], *, top: float = 1.0) -> _Items:
+    return [{"item_id": item_id, "score": top / place, "evidence": []} for place, item_id in enumerate(ids, start=1)]
+
+
+def _sound(question: Question) -> _Items:
+    return _scored(question.ids[: question.k])
 
 
 def _http(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
@@ -71,32 +86,32 @@ def _bomb() -> bytes:
     return gzip.compress(b" " * BOMB_BYTES, 6)
 
 
-def _good(ids: list[str], k: int) -> bytes:
-    return _http(_ranked(ids[:k]))
+def _choosing(choose: Callable[[Question], _Items]) -> _Reply:
+    return lambda questions: _http(_ranked(questions, choose))
 
 
-def _one_score(text: bytes) -> _Reply:
-    return lambda ids, k: _http(_ranked(ids[:k]).replace(b'"score":1.0', b'"score":' + text, 1))
+def _top_score(text: bytes) -> _Reply:
+    return lambda questions: _http(_ranked(questions, _sound).replace(b'"score":1.0', b'"score":' + text))
 
 
 REPLIES: Mapping[Play, _Reply] = {
-    Play.GOOD: _good,
-    Play.BLOCKED: _good,
-    Play.ERRORS: _good,
-    Play.ERROR_500: lambda _ids, _k: _http(b'{"oops":true}', "500 Oops"),
-    Play.ERROR_503: lambda _ids, _k: _http(b"{}", "503 Away", "Retry-After: 1"),
-    Play.ERROR_429: lambda _ids, _k: _http(b"{}", "429 Slower", "Retry-After: 999999"),
-    Play.NAN: _one_score(b"NaN"),
-    Play.INFINITY: _one_score(b"1e999"),
-    Play.HUGE_SCORES: lambda ids, k: _http(_ranked(ids[:k], [1e308 / (place + 1) for place in range(len(ids[:k]))])),
-    Play.DUPLICATES: lambda ids, k: _http(_ranked([ids[0], *ids[: k - 1]])),
-    Play.FOREIGN_IDS: lambda _ids, k: _http(_ranked([f"../etc/{number}" for number in range(k)])),
-    Play.WRONG_TYPES: _one_score(b'"1.0"'),
-    Play.EMPTY: lambda _ids, _k: _http(_ranked([])),
-    Play.FLOOD: lambda ids, _k: _http(_flood(ids[0])),
-    Play.BOMB: lambda _ids, _k: _http(_bomb(), "200 OK", "Content-Encoding: gzip"),
-    Play.TRUNCATED: lambda ids, k: _http(_ranked(ids[:k])[:-40]),
-    Play.NO_JSON: lambda _ids, _k: _http(b"\xff\xfe<html>"),
+    Play.GOOD: _choosing(_sound),
+    Play.BLOCKED: _choosing(_sound),
+    Play.ERRORS: _choosing(_sound),
+    Play.ERROR_500: lambda _: _http(b'{"oops":true}', "500 Oops"),
+    Play.ERROR_503: lambda _: _http(b"{}", "503 Away", "Retry-After: 1"),
+    Play.ERROR_429: lambda _: _http(b"{}", "429 Slower", "Retry-After: 999999"),
+    Play.NAN: _top_score(b"NaN"),
+    Play.INFINITY: _top_score(b"1e999"),
+    Play.WRONG_TYPES: _top_score(b'"1.0"'),
+    Play.HUGE_SCORES: _choosing(lambda asked: _scored(asked.ids[: asked.k], top=1e308)),
+    Play.DUPLICATES: _choosing(lambda asked: _scored([asked.ids[0], *asked.ids[: asked.k - 1]])),
+    Play.FOREIGN_IDS: _choosing(lambda asked: _scored([f"../etc/{number}" for number in range(asked.k)])),
+    Play.EMPTY: _choosing(lambda _: []),
+    Play.FLOOD: lambda questions: _http(_flood(questions[0].ids[0])),
+    Play.BOMB: lambda _: _http(_bomb(), "200 OK", "Content-Encoding: gzip"),
+    Play.TRUNCATED: lambda questions: _http(_ranked(questions, _sound)[:-40]),
+    Play.NO_JSON: lambda _: _http(b"\xff\xfe<html>"),
 }
 
 
@@ -130,10 +145,12 @@ class Stub:
             time.sleep(BLOCK_S)  # on the event loop: that is the fault
         if self._play is Play.ERRORS and self._chance.random() < ERROR_SHARE:
             bad = self._chance.choice((Play.ERROR_500, Play.ERROR_503, Play.ERROR_429))
-            return REPLIES[bad](self._ids, 1)
-        query = orjson.loads(body)["queries"][0]
-        left = [item_id for item_id in self._ids if item_id not in set(query.get("exclude", ()))]
-        return REPLIES[self._play](left, int(query["k"]))
+            return REPLIES[bad]([])
+        return REPLIES[self._play]([self._question(query) for query in orjson.loads(body)["queries"]])
+
+    def _question(self, query: Mapping[str, Any]) -> Question:  # Any: JSON
+        excluded = set(query.get("exclude", ()))
+        return Question([item_id for item_id in self._ids if item_id not in excluded], int(query["k"]))
 
 
 async def _read_request(reader: asyncio.StreamReader) -> bytes:
