@@ -131,6 +131,7 @@ def run_campaign(  # noqa: PLR0917 - as above
 
     async def sit() -> bool:
         with rig_in(folder, seed=seed) as rig:
+            print_progress(f"preparing an installation with a shop of its own for {len(left)} scenarios")
             await rig.start()
             reports, _ = await run_rows(rig, left, options, print_progress, keep=campaign.keep, end_at_s=end_at_s)
         return all(report.passed for report in reports)
