@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,17 +19,20 @@ from pathlib import Path
 from uuid import uuid4
 
 import uvicorn
-from accounting import cpu_s
-from told import Target, Told, parser
+from accounting import cpu_s, descendants
+from fastapi import FastAPI
+from told import Told, parser
 from world import await_ready
 
 from evershelf.contracts.catalog import Item
 from evershelf.contracts.events import Event
 from evershelf.contracts.inference import RankedItem, Ranking, RankReply
 from evershelf.contracts.keys import Scope
-from evershelf.gateway.app import create_app
+from evershelf.gateway import app as app_module
 from evershelf.gateway.server import server_config
 from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.telemetry import Telemetry
+from evershelf.logs.configuration import configure_logging
 from evershelf.registry.store import DirectoryRegistry
 from evershelf.storage.catalog import upsert_items
 from evershelf.storage.embedded import EmbeddedPostgres
@@ -56,7 +59,8 @@ class Variant:
     """One way to serve, and what is asked of it."""
 
     name: str
-    way: str  # `quick`: as shipped; `asgi`: without the quick lane; `fastapi`: without the front, too
+    # `quick`: as shipped; `asgi`: without the quick lane; `fastapi`: without the front, too; `uncounted`: no metrics
+    way: str
     placement: str
     reason: str
     environment: dict[str, str]
@@ -80,7 +84,7 @@ def main() -> None:
     options.add_argument("--requests", type=int)
     options.add_argument("--connections", type=int, default=16)
     options.add_argument("--items", type=int)
-    options.add_argument("--serve", choices=("quick", "asgi", "fastapi"))
+    options.add_argument("--serve", choices=("quick", "asgi", "fastapi", "uncounted", "granian"))
     arguments = options.parse_args()
     requests, items = SIZES[arguments.form]
     arguments.requests, arguments.items = arguments.requests or requests, arguments.items or items
@@ -93,9 +97,15 @@ def main() -> None:
 
 
 def serve(way: str) -> None:
-    """One gateway with the settings of the environment."""
+    """One gateway with the settings of the environment, logging as the shipped one does."""
+    configure_logging()
     settings = GatewaySettings()
-    app = create_app(settings)
+    if way == "granian":
+        serve_by_granian(settings)
+        return
+    if way == "uncounted":
+        app_module.Telemetry = Uncounted  # type: ignore[misc] - what counting costs is the question
+    app = app_module.create_app(settings)
     config = server_config(app, settings)
     if way != "quick":
         config.http = "httptools"
@@ -104,7 +114,48 @@ def serve(way: str) -> None:
     uvicorn.Server(config).run()
 
 
-async def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list[float]]:
+def serve_by_granian(settings: GatewaySettings) -> None:
+    """The same application on a server that is not among our dependencies."""
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+    from granian.log import LogLevels
+
+    Granian(
+        "front:made",
+        address="127.0.0.1",
+        port=settings.gateway_port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        websockets=False,
+        factory=True,
+        log_level=LogLevels.error,
+        working_dir=Path(__file__).parent,
+    ).serve()
+
+
+def made() -> FastAPI:
+    """The gateway, for a server that makes it in a process of its own."""
+    configure_logging()
+    return app_module.create_app(GatewaySettings())
+
+
+class Uncounted(Telemetry):
+    """Counts nothing of a request."""
+
+    def answer_counter(self, *_: object, **__: object) -> Callable[[float, float], None]:
+        """See Telemetry."""
+        return lambda _elapsed_s, _deadline_s: None
+
+    def admitted(self, *_: object) -> None:
+        """See Telemetry."""
+
+    def inference_called(self, *_: object) -> None:
+        """See Telemetry."""
+
+
+async def measure(
+    folder: Path, arguments: argparse.Namespace, variants: Sequence[Variant] = VARIANTS
+) -> dict[str, list[float]]:
     """CPU per request in us of each round, by variant."""
     stub = await asyncio.start_server(answer_alike(arguments.items), "127.0.0.1", 0)
     inference = f"http://127.0.0.1:{stub.sockets[0].getsockname()[1]}"
@@ -114,7 +165,7 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list
         postgres.wait_ready()
         key = await furnish(postgres.url, folder / "registry", arguments.items)
         gateways = []
-        for variant in VARIANTS:
+        for variant in variants:
             environment = {
                 **variant.environment,
                 "EVERSHELF_GATEWAY_DATA_DIR": str(folder / variant.name),
@@ -125,24 +176,24 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, list
             }
             found = await asyncio.to_thread(stack.enter_context, gateway(variant.way, environment))
             gateways.append((variant, *found))
-        spent: dict[str, list[float]] = {variant.name: [] for variant in VARIANTS}
+        spent: dict[str, list[float]] = {variant.name: [] for variant in variants}
         for number in range(-1, arguments.rounds):  # the first round warms up
-            for variant, port, pid in gateways:
-                us = await one_round(variant, port, pid, key, arguments)
+            for variant, port, pids in gateways:
+                us = await one_round(variant, port, pids, key, arguments)
                 if number >= 0:
                     spent[variant.name].append(us)
     stub.close()
     return spent
 
 
-async def one_round(variant: Variant, port: int, pid: int, key: str, arguments: argparse.Namespace) -> float:
+async def one_round(variant: Variant, port: int, pids: Sequence[int], key: str, arguments: argparse.Namespace) -> float:
     """CPU per request, in us, of so many requests over so many connections; each answer is checked."""
     share = arguments.requests // arguments.connections
-    before_s = cpu_s(pid)
+    before_s = sum(map(cpu_s, pids))
     matching = sum(
         await asyncio.gather(*(ask(variant, port, key, start, share) for start in range(arguments.connections)))
     )
-    spent_s = cpu_s(pid) - before_s
+    spent_s = sum(map(cpu_s, pids)) - before_s
     if matching < 0.9 * share * arguments.connections:
         raise SystemExit(f"{variant.name}: only {matching} answers had the reason {variant.reason}")
     return spent_s / (share * arguments.connections) * 1e6
@@ -165,8 +216,8 @@ async def ask(variant: Variant, port: int, key: str, start: int, requests: int) 
 
 
 @contextmanager
-def gateway(way: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Port and pid of a running gateway."""
+def gateway(way: str, environment: dict[str, str]) -> Iterator[tuple[int, list[int]]]:
+    """Port and pids of a running gateway."""
     port = free_port()
     child = subprocess.Popen(
         [sys.executable, __file__, "--serve", way],
@@ -175,7 +226,7 @@ def gateway(way: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     )
     try:
         await_ready(child, port, "/readyz")
-        yield port, child.pid
+        yield port, descendants(child.pid)
     finally:
         child.terminate()
         child.wait()
@@ -235,20 +286,22 @@ def answer_alike(items: int):  # noqa: ANN201 - what start_server takes
 
 def report(spent: dict[str, list[float]], *, as_json: bool) -> None:
     """The medians, and what shedding costs."""
-    told = Told("overload")
+    told = Told("front")
     rows = {
-        name: told.add_rounds({"variant": name}, [{"cpu_us": value} for value in values], "cpu_us")["cpu_us"]
+        name: told.add_rounds({"variant": name}, [{"cpu_us": value} for value in values], "cpu_us")
         for name, values in spent.items()
     }
     full = rows["full, front"]
-    told.notes += [
-        f"front over FastAPI, full: {full / rows['full, FastAPI']:.3f}",
-        f"front over FastAPI, baseline: {rows['baseline, front'] / rows['baseline, FastAPI']:.3f}",
-        f"traced 1 % over untraced: {rows['traced 1 %'] / full:.3f}",
-        f"traced all over untraced: {rows['traced all'] / full:.3f}",
-        f"shed by ASGI over full: {rows['shed, front'] / full:.3f}",
-    ]
-    told.targets.append(Target("CPU of a shed answer over a full one", 0.08, "x", rows["shed, quick lane"] / full))
+    for what, over in {
+        "front over FastAPI, full": ("full, front", "full, FastAPI"),
+        "front over FastAPI, baseline": ("baseline, front", "baseline, FastAPI"),
+        "traced 1 % over untraced": ("traced 1 %", "full, front"),
+        "traced all over untraced": ("traced all", "full, front"),
+        "shed by ASGI over full": ("shed, front", "full, front"),
+    }.items():
+        told.notes.append(f"{what}: {rows[over[0]]['cpu_us'] / rows[over[1]]['cpu_us']:.3f}")
+    share = lambda shed, full: shed["cpu_us"] / full["cpu_us"]  # noqa: E731
+    told.judge("CPU of a shed answer over a full one", 0.08, "x", share, rows["shed, quick lane"], full)
     told.tell(as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import orjson
 from accounting import cpu_s, family_cpu_s
-from told import Target, Told, parser
+from told import Told, parser
 from world import World, closed_loop, gateway, item_id, post, world
 
 SECONDS = {"smoke": 0.3, "short": 3.0, "long": 8.0}
@@ -34,10 +34,9 @@ def main() -> None:
                     rounds[way].append(figures)
     rows = {way: told.add_rounds({"way": way}, found, "cpu_us_an_event") for way, found in rounds.items()}
     for way, row in rows.items():
-        told.targets.append(
-            Target(f"durable events, {way}", LIMITS[way], "events/s", row["events_per_s"], at_least=True)
-        )
-        told.targets.append(Target(f"durable events, {way}, p99", P99_MS_MAX, "ms", row["p99_ms"]))
+        rate = f"durable events, {way}"
+        told.judge(rate, LIMITS[way], "events/s", lambda each: each["events_per_s"], row, at_least=True)
+        told.judge(f"{rate}, p99", P99_MS_MAX, "ms", lambda each: each["p99_ms"], row)
     told.tell(as_json=arguments.json)
 
 

@@ -1,11 +1,15 @@
 """The report: what benchmarks told (JSON on standard input) as Markdown with a table of targets, and plots as SVG.
 
-Usage: python benchmarks/report.py FOLDER FORM < figures.json
+Usage: python benchmarks/report.py FOLDER FORM [FILE ...] < figures.json
+In each FILE what stands between `<!-- bench NAME: begin -->` and `<!-- bench NAME: end -->` is written anew, where that
+benchmark ran: its rows and notes; NAME `targets` is the table of all targets.
 """
 
 import json
+import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,13 +20,16 @@ from typing import Any
 LIBRARIES = ("evershelf", "fastapi", "uvicorn", "uvloop", "httptools", "orjson", "msgspec", "numpy", "numba", "asyncpg")
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 70, 50
 COLOURS = ("#2563eb", "#16a34a", "#d97706", "#dc2626", "#7c3aed")
-VERDICTS = {True: "yes", False: "**no**", None: "not measured"}
+VERDICTS = {"met": "yes", "missed": "**no**"}
+TARGETS = "targets"
+# What others may use of the machine before it is worth a word.
+QUIET_SHARE = 0.02
 Row = Mapping[str, Any]
 
 
 def main() -> None:
-    """Writes report.md, figures.json and the plots; prints the report."""
-    folder, form = Path(sys.argv[1]), sys.argv[2]
+    """Writes report.md, figures.json and the plots, and fills files in; prints the report."""
+    folder, form, files = Path(sys.argv[1]), sys.argv[2], map(Path, sys.argv[3:])
     told: list[dict[str, Any]] = json.load(sys.stdin)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_text(json.dumps(told, indent=2) + "\n")
@@ -31,36 +38,73 @@ def main() -> None:
         (folder / name).write_text(svg)
     text = "\n".join(lines(told, form, drawn)) + "\n"
     (folder / "report.md").write_text(text)
+    for path in files:
+        path.write_text(filled(path.read_text(), told, form))
     print(text)
 
 
 def lines(told: Sequence[Row], form: str, drawn: Iterable[str]) -> Iterable[str]:
     """The report, line by line."""
-    yield f"# Benchmarks, {form} form, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    yield ""
-    yield f"{machine()}. " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES) + "."
+    yield f"# Benchmarks, {form} form"
+    yield f"\n{how(told, form)}"
+    yield f"Versions: {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}."
     if form == "smoke":
         yield "\n**Smoke form: sizes are tiny, and the figures mean nothing.**"
-    yield "\n| Benchmark | Target | Measured | Met? |"
+    yield ""
+    yield from targets(told)
+    for each in told:
+        yield f"\n## {each['bench']}\n"
+        yield from section(each)
+    yield ""
+    yield from (f"![{name}]({name})" for name in drawn)
+
+
+def how(told: Sequence[Row], form: str) -> str:
+    """When, on what and by which command the figures were taken."""
+    ended_s = max((each["ended_s"] for each in told if "ended_s" in each), default=datetime.now(UTC).timestamp())
+    name = told[0]["bench"] if len(told) == 1 else "all"
+    at = datetime.fromtimestamp(ended_s, UTC)
+    return f"`evershelf bench {name} --form {form}`, {at:%Y-%m-%d %H:%M} UTC, {machine()}."
+
+
+def targets(told: Sequence[Row]) -> Iterable[str]:
+    """Every target with its verdict."""
+    yield "| Benchmark | Target | Measured | Met? |"
     yield "|---|---|---|---|"
     for each in told:
         for target in each["targets"]:
             bound = "at least" if target["at_least"] else "at most"
             note = f" ({target['note']})" if target["note"] else ""
             measured = "" if target["measured"] is None else f"{number(target['measured'])} {target['unit']}"
+            verdict = VERDICTS.get(target["verdict"], target["verdict"])
             yield (
                 f"| {each['bench']} | {target['what']}: {bound} {number(target['limit'])} {target['unit']} "
-                f"| {measured}{note} | {VERDICTS[target['met']]} |"
+                f"| {measured}{note} | {verdict} |"
             )
-    for each in told:
-        yield f"\n## {each['bench']}\n"
-        if "error" in each:
-            yield f"Failed: {each['error']}"
-        yield from tables(each["rows"])
-        yield from (f"- {note}" for note in each["notes"])
-        yield from (f"- too noisy to tell: {name}" for name in each["noisy"])
-    yield ""
-    yield from (f"![{name}]({name})" for name in drawn)
+
+
+def section(each: Row) -> Iterable[str]:
+    """What one benchmark told besides its targets."""
+    if "error" in each:
+        yield f"Failed: {each['error']}"
+    yield from tables(each["rows"])
+    yield from (f"- {note}" for note in each["notes"])
+    yield from (f"- too noisy to tell: {name}" for name in each["noisy"])
+    if (share := each.get("others_share", 0.0)) > QUIET_SHARE:
+        yield f"- others used {share:.0%} of the machine meanwhile"
+
+
+def filled(text: str, told: Sequence[Row], form: str) -> str:
+    """The text with what stands between marks written anew, of the benchmarks that ran to their end."""
+    made = {
+        each["bench"]: [how(told, form), "", *section(each)] for each in told if "error" not in each and each["rows"]
+    }
+    made[TARGETS] = [how(told, form), "", *targets(told)]
+    for name, found in made.items():
+        begin, end = f"<!-- bench {name}: begin -->", f"<!-- bench {name}: end -->"
+        body = "\n".join([begin, "", *found, "", end])
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, body=body: body, text, flags=re.DOTALL)
+    return text
 
 
 def machine() -> str:
@@ -94,15 +138,16 @@ def number(value: float | str) -> str:
 def plots(told: Sequence[Row]) -> dict[str, str]:
     """What can be drawn from the rows: a file name and its SVG."""
     rows = {each["bench"]: each["rows"] for each in told}
-    serve, drawn = rows.get("serve", []), {}
-    loaded = [row for row in serve if row["items"] == 100_000 and row["history"] == 10]
-    lines_by_name: dict[str, list[tuple[float, float]]] = {}
-    for row in sorted(loaded, key=lambda each: each["per_s"]):
-        lines_by_name.setdefault(row["variant"], []).append((row["per_s"], row["p50_ms"]))
-    if lines_by_name:
-        drawn["latency.svg"] = plot("p50 (ms) by requests/s carried", lines_by_name)
+    offered, drawn = rows.get("overload", []), {}
+    if offered:
+        names = ("p50_ms", "p99_ms", "max_ms")
+        times = {name: [(row["offered_per_s"], row[name]) for row in offered] for name in names}
+        drawn["latency.svg"] = plot("ms (in powers of ten) by requests/s offered, open loop", times, powers=True)
+        names = ("offered_per_s", "in_time_per_s", "model_per_s")
+        rates = {name: [(row["offered_per_s"], row[name]) for row in offered] for name in names}
+        drawn["goodput.svg"] = plot("answers/s: offered, valid and in time, by the model; by requests/s offered", rates)
     grown: dict[str, list[tuple[float, float]]] = {}
-    for row in sorted(serve, key=lambda each: each["items"]):
+    for row in sorted(rows.get("serve", []), key=lambda each: each["items"]):
         if row["variant"] == "evershelf" and row["concurrency"] == 64 and row["history"] == 10:
             for part in ("gateway_us", "inference_us"):
                 grown.setdefault(part, []).append((row["items"], row[part]))
@@ -113,27 +158,34 @@ def plots(told: Sequence[Row]) -> dict[str, str]:
     return drawn
 
 
-def plot(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Lines with points, both axes from nought."""
+def plot(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, powers: bool = False) -> str:
+    """Lines with points, both axes from nought; with `powers` the height goes by powers of ten, from the lowest."""
     x_max = max(x for points in series.values() for x, _ in points) or 1.0
-    y_max = max(y for points in series.values() for _, y in points) or 1.0
+    heights = [y for points in series.values() for _, y in points]
+    low = 10.0 ** math.floor(math.log10(max(min(heights), 0.01))) if powers else 0.0
+    high = 10.0 ** math.ceil(math.log10(max(*heights, low * 10))) if powers else max(heights) or 1.0
+
+    def rise(y: float) -> float:
+        return math.log(max(y, low) / low) / math.log(high / low) if powers else y / high
 
     def place(x: float, y: float) -> str:
-        return (
-            f"{LEFT + x / x_max * (WIDTH - LEFT - 20):.1f},{HEIGHT - BOTTOM - y / y_max * (HEIGHT - BOTTOM - 50):.1f}"
-        )
+        down = HEIGHT - BOTTOM - rise(y) * (HEIGHT - BOTTOM - 50)
+        return f"{LEFT + x / x_max * (WIDTH - LEFT - 20):.1f},{down:.1f}"
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT + 20 * len(series)}">',
         "<style>text {font: 12px sans-serif}</style>",
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{LEFT}" y="20">{title}</text>',
-        f'<polyline points="{place(0, y_max)} {place(0, 0)} {place(x_max, 0)}" fill="none" stroke="#999"/>',
+        f'<polyline points="{place(0, high)} {place(0, low)} {place(x_max, low)}" fill="none" stroke="#999"/>',
     ]
+    steps = [10.0**power for power in range(round(math.log10(low)), round(math.log10(high)) + 1)] if powers else []
+    for height in steps or [0.0, high / 2, high]:
+        level = float(place(0, height).split(",")[1])
+        parts.append(f'<text x="{LEFT - 8}" y="{level + 4:.1f}" text-anchor="end">{height:,.4g}</text>')
     for share in (0.0, 0.5, 1.0):
-        x, y = place(share * x_max, share * y_max).split(",")
+        x = place(share * x_max, low).split(",")[0]
         parts.append(f'<text x="{x}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{share * x_max:,.4g}</text>')
-        parts.append(f'<text x="{LEFT - 8}" y="{float(y) + 4:.1f}" text-anchor="end">{share * y_max:,.4g}</text>')
     for turn, (name, points) in enumerate(series.items()):
         colour = COLOURS[turn % len(COLOURS)]
         path = " ".join(place(*point) for point in points)

@@ -336,22 +336,20 @@ def decide(told: Told, form: Form) -> None:
         )
 
     ours, floor, typical = row(OURS), row(FLOOR), row(TYPICAL)
-    growth = [row(OURS, items=items).get("cpu_us") for items in (10_000, 1_000_000)]
-    added = row(OURS, concurrency=1)["p50_ms"] - row(BARE, concurrency=1)["p50_ms"]
-    told.targets += [
-        Target("gateway CPU a request, concurrency 64, 100k items", 150, "us", ours["gateway_us"]),
-        Target("inference CPU a request, concurrency 64, 100k items", 90, "us", ours["inference_us"]),
-        Target("requests/s over those without a hop", 0.6, "x", ours["per_s"] / floor["per_s"], at_least=True),
-        Target(
-            "requests/s over a typical FastAPI pair", 10, "x", ours["per_s"] / typical["per_s"], at_least=True,
-            note=f"CPU ratio {typical['cpu_us'] / ours['cpu_us']:.1f}",
-        ),
-        Target("added to a bare hop at concurrency 1, p50", 0.3, "ms", added),
-        Target(
-            "CPU a request, 1M items over 10k", 1.5, "x", growth[1] / growth[0] if growth[1] else None,
-            note="" if growth[1] else "the long form only",
-        ),
-    ]  # fmt: skip
+    told.judge("gateway CPU a request, concurrency 64, 100k items", 150, "us", lambda own: own["gateway_us"], ours)
+    told.judge("inference CPU a request, concurrency 64, 100k items", 90, "us", lambda own: own["inference_us"], ours)
+    rates = lambda own, other: own["per_s"] / other["per_s"]  # noqa: E731 - of two targets
+    told.judge("requests/s over those without a hop", 0.6, "x", rates, ours, floor, at_least=True)
+    note = f"CPU ratio {typical['cpu_us'] / ours['cpu_us']:.1f}"
+    told.judge("requests/s over a typical FastAPI pair", 10, "x", rates, ours, typical, at_least=True, note=note)
+    added = lambda own, bare: own["p50_ms"] - bare["p50_ms"]  # noqa: E731
+    alone = row(OURS, concurrency=1), row(BARE, concurrency=1)
+    told.judge("added to a bare hop at concurrency 1, p50", 0.3, "ms", added, *alone)
+    what, sizes = "CPU a request, 1M items over 10k", (row(OURS, items=1_000_000), row(OURS, items=10_000))
+    if all(sizes):
+        told.judge(what, 1.5, "x", lambda large, small: large["cpu_us"] / small["cpu_us"], *sizes)
+    else:
+        told.targets.append(Target(what, 1.5, "x", None, note="the long form only"))
 
 
 if __name__ == "__main__":

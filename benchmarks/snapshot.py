@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from accounting import memory_bytes
-from told import Target, Told, parser
+from told import Told, parser
 from world import World, await_ready, closed_loop, free_port, get, snapshot_arrays, stop, world
 
 from evershelf.registry.store import DirectoryRegistry
@@ -33,12 +33,9 @@ def main() -> None:
         with world(items=items, users=1, history=1) as made:
             rounds = [one_round(made, SWAP_S[arguments.form]) for _ in range(arguments.rounds)]
         row = told.add_rounds({"items": items}, rounds, "ready_from_disk_s")
-        told.targets.append(
-            Target(f"gateway ready, {items:,} items on its disk", READY_S_MAX[items], "s", row["ready_from_disk_s"])
-        )
-        told.targets.append(
-            Target(f"pause while a snapshot of {items:,} items is swapped in", PAUSE_MS_MAX, "ms", row["swap_max_ms"])
-        )
+        ready, pause = f"gateway ready, {items:,} items on its disk", f"pause while {items:,} items are swapped in"
+        told.judge(ready, READY_S_MAX[items], "s", lambda each: each["ready_from_disk_s"], row)
+        told.judge(pause, PAUSE_MS_MAX, "ms", lambda each: each["swap_max_ms"], row)
     told.tell(as_json=arguments.json)
 
 

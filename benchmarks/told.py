@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
 
-Figures = Mapping[str, float | str]
+Figures = Mapping[str, Any]  # numbers, and the names of variants
 NOISY_SPREAD = 0.25
-# Above this many runnable processes a core somebody else is at work, and times say little.
-LOAD_A_CORE_MAX = 1.5
 
 
 def parser(doc: str | None, *, rounds: int = 3) -> argparse.ArgumentParser:
@@ -22,9 +21,22 @@ def parser(doc: str | None, *, rounds: int = 3) -> argparse.ArgumentParser:
     return made
 
 
+class Verdict(StrEnum):
+    """What a run says of a target."""
+
+    MET = "met"
+    MISSED = "missed"
+    NOISY = "too noisy to tell"
+    UNMEASURED = "not measured"
+
+
 @dataclass(frozen=True)
 class Target:
-    """One promise of the targets table. `measured` None: not measured in this run, and `note` says why."""
+    """One promise of the targets table. `measured` None: not measured in this run, and `note` says why.
+
+    `rounds` are the values of the single rounds. Where some keep the promise and others do not, and they differ by more
+    than a quarter, the machine was too noisy to tell.
+    """
 
     what: str
     limit: float
@@ -32,13 +44,19 @@ class Target:
     measured: float | None
     at_least: bool = False
     note: str = ""
+    rounds: Sequence[float] = ()
 
     @property
-    def met(self) -> bool | None:
-        """Whether it is kept; None where nothing was measured."""
+    def verdict(self) -> Verdict:
+        """Whether it is kept, as far as can be told."""
         if self.measured is None:
-            return None
-        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+            return Verdict.UNMEASURED
+        if len({self._kept(each) for each in self.rounds}) == 2 and spread(self.rounds) > NOISY_SPREAD:
+            return Verdict.NOISY
+        return Verdict.MET if self._kept(self.measured) else Verdict.MISSED
+
+    def _kept(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit
 
 
 @dataclass
@@ -50,32 +68,45 @@ class Told:
     targets: list[Target] = field(default_factory=list)
     noisy: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    _rounds: dict[int, Sequence[Figures]] = field(default_factory=dict)  # of each row, by its id()
 
-    def add_rounds(self, variant: Mapping[str, float | str], rounds: Sequence[Mapping[str, float]], by: str) -> Figures:
+    def add_rounds(self, variant: Figures, rounds: Sequence[Mapping[str, float]], by: str) -> Figures:
         """Adds the medians of a variant's rounds as one row and returns it; `by` is the figure whose spread counts."""
         medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
         if spread([each[by] for each in rounds]) > NOISY_SPREAD:
             self.noisy.append(", ".join(str(value) for value in variant.values()))
         row = {**variant, **medians}
         self.rows.append(row)
+        self._rounds[id(row)] = rounds
         return row
+
+    def judge(
+        self,
+        what: str,
+        limit: float,
+        unit: str,
+        measure: Callable[..., float],
+        *rows: Figures,
+        at_least: bool = False,
+        note: str = "",
+    ) -> None:
+        """Adds a target: the median of `measure(figures of each row)` over the rounds, which these rows shared."""
+        values = [measure(*figures) for figures in zip(*(self._rounds[id(row)] for row in rows), strict=True)]
+        self.targets.append(Target(what, limit, unit, statistics.median(values), at_least, note, values))
 
     def tell(self, *, as_json: bool) -> None:
         """Prints all of it."""
-        load = os.getloadavg()[0]
-        if load > LOAD_A_CORE_MAX * (os.cpu_count() or 1):
-            self.notes.append(f"load average {load:.1f}: others were at work, so times and rates say little")
         if as_json:
-            told = asdict(self) | {"targets": [asdict(each) | {"met": each.met} for each in self.targets]}
+            told = {name: getattr(self, name) for name in ("bench", "rows", "noisy", "notes")}
+            told["targets"] = [asdict(each) | {"verdict": each.verdict} for each in self.targets]
             print(json.dumps(told, indent=2))
             return
         for row in self.rows:
             print("  ".join(f"{name} {_short(value)}" for name, value in row.items()))
         for each in self.targets:
-            measured = "not measured" if each.measured is None else f"{each.measured:.4g}"
+            measured = "" if each.measured is None else f"{each.measured:.4g} {each.unit}, "
             bound = "at least" if each.at_least else "at most"
-            verdict = {True: "met", False: "MISSED", None: "?"}[each.met]
-            print(f"{verdict:6} {each.what}: {measured} {each.unit}, {bound} {each.limit:g} {each.note}")
+            print(f"{each.verdict}: {each.what}: {measured}{bound} {each.limit:g} {each.unit} {each.note}".rstrip())
         for line in (*self.notes, *(f"too noisy to tell: {name}" for name in self.noisy)):
             print(line)
 

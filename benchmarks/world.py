@@ -30,6 +30,7 @@ from evershelf.storage.keys import create_key, mint_key
 from evershelf.storage.migrate import migrate
 from evershelf.storage.postgres import open_pool
 from evershelf.supervision.installation import free_port
+from evershelf.supervision.process import die_with_parent
 from evershelf.training.snapshot import publish
 
 SECRET = "5b" * 32
@@ -200,9 +201,18 @@ async def _furnish(url: str, items: int, users: int, history: int) -> str:
 
 
 @contextmanager
-def process(command: list[str], environment: Mapping[str, str], port: int, *, ready: str) -> Iterator[int]:
-    """The pid of a running server, once `ready` (a path) answers 200."""
-    child = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
+def process(
+    command: list[str], environment: Mapping[str, str], port: int, *, ready: str, folder: Path | None = None
+) -> Iterator[int]:
+    """The pid of a server that runs in `folder`, once `ready` (a path) answers 200."""
+    child = subprocess.Popen(
+        command,
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=die_with_parent(),  # noqa: PLW1509 - one system call, prepared before the fork
+    )
     try:
         await_ready(child, port, ready)
         yield child.pid

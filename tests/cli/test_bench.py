@@ -6,24 +6,38 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
+from evershelf.cli.bench_program import judged
+
 ROOT = Path(__file__).resolve().parents[2]
 TOLD = {
     "bench": "serve",
     "rows": [
-        {"variant": name, "items": 100_000, "history": 10, "concurrency": c, "per_s": c * 10.0, "p50_ms": 2.0,
-         "gateway_us": 140.0, "inference_us": 70.0}
-        for name in ("evershelf", "no hop") for c in (1, 64)
+        {"variant": name, "items": items, "history": 10, "concurrency": 64, "gateway_us": 140.0, "inference_us": 70.0}
+        for name in ("evershelf", "no hop") for items in (10_000, 100_000)
     ],
     "targets": [
-        {"what": what, "limit": limit, "unit": unit, "measured": measured, "at_least": at_least, "note": "", "met": met}
-        for what, limit, unit, measured, at_least, met in (
-            ("gateway CPU", 150, "us", 140.0, False, True),
-            ("rate", 10, "x", 9.5, True, False),
-            ("growth", 1.5, "x", None, False, None),
+        {"what": what, "limit": limit, "unit": unit, "measured": measured, "at_least": at_least, "note": "",
+         "verdict": verdict}
+        for what, limit, unit, measured, at_least, verdict in (
+            ("gateway CPU", 150, "us", 140.0, False, "met"),
+            ("rate", 10, "x", 9.5, True, "missed"),
+            ("growth", 1.5, "x", None, False, "not measured"),
+            ("memory", 300, "MiB", 310.0, False, "too noisy to tell"),
         )
     ],
     "noisy": ["evershelf, 64"],
-    "notes": [],
+    "notes": ["a note"],
+}  # fmt: skip
+OVERLOAD = {
+    "bench": "overload",
+    "rows": [
+        {"offered_per_s": rate, "p50_ms": 2.0, "p99_ms": rate / 10, "max_ms": 1_000.0, "in_time_per_s": rate,
+         "model_per_s": 300.0}
+        for rate in (300.0, 3_000.0)
+    ],
+    "targets": [], "noisy": [], "notes": [], "others_share": 0.3, "ended_s": 1_800_000_000.0,
 }  # fmt: skip
 
 
@@ -44,15 +58,18 @@ def test_one_benchmark_tells_its_figures_and_targets_as_json(tmp_path):
 def test_the_report_names_every_target_with_its_verdict_and_draws_plots(tmp_path):
     # Promise: met, missed and not measured are told apart; a noisy variant is named; plots are sound SVG.
     failed = {"bench": "intake", "error": "it broke", "rows": [], "targets": [], "noisy": [], "notes": []}
-    done = run("benchmarks/report.py", str(tmp_path), "short", input=json.dumps([TOLD, failed]))
+    done = run("benchmarks/report.py", str(tmp_path), "short", input=json.dumps([TOLD, OVERLOAD, failed]))
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "report.md").read_text()
     assert "| serve | gateway CPU: at most 150 us | 140 us | yes |" in text
     assert "| serve | rate: at least 10 x | 9.5 x | **no** |" in text
     assert "| serve | growth: at most 1.5 x |  | not measured |" in text
+    assert "| serve | memory: at most 300 MiB | 310 MiB | too noisy to tell |" in text
     assert "too noisy to tell: evershelf, 64" in text
+    assert "others used 30% of the machine meanwhile" in text
+    assert "2027-01-15 08:00 UTC" in text  # when it was measured, not when it was written
     assert "Failed: it broke" in text
-    for name in ("latency.svg", "growth.svg"):
+    for name in ("latency.svg", "goodput.svg", "growth.svg"):
         assert ET.parse(tmp_path / name).getroot().tag.endswith("svg")
         assert f"({name})" in text
     assert json.loads((tmp_path / "figures.json").read_text())[0] == TOLD
@@ -63,3 +80,53 @@ def test_a_benchmark_that_does_not_exist_is_named(tmp_path):
     done = run("-m", "evershelf.cli", "bench", "speed", "--out", str(tmp_path))
     assert done.returncode == 2
     assert "serve" in done.stderr
+
+
+def test_a_file_is_filled_between_its_marks_and_nowhere_else(tmp_path):
+    # Promise: targets and a benchmark's own figures are written anew, as often as wished; what did not run stays.
+    path = tmp_path / "README.md"
+    kept = "before\n{}\nbetween\n<!-- bench peers: begin -->\nold\n<!-- bench peers: end -->\nafter\n"
+    path.write_text(kept.format("<!-- bench targets: begin -->\nold\n<!-- bench targets: end -->"))
+    for _ in range(2):
+        done = run("benchmarks/report.py", str(tmp_path), "short", str(path), input=json.dumps([TOLD]))
+        assert done.returncode == 0, done.stderr
+        before, _, rest = path.read_text().partition("<!-- bench targets: begin -->\n")
+        table, _, after = rest.partition("<!-- bench targets: end -->")
+        assert before == "before\n"
+        assert after == kept.partition("{}")[2]
+        assert "| serve | rate: at least 10 x | 9.5 x | **no** |" in table
+        assert "old" not in table
+
+
+ROGUE = """
+import json, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+open({path!r}, "w").write(str(child.pid))
+{then}
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(600)", "sys.exit('it broke')", "print('{\\n')"])
+def test_a_failing_program_is_told_of_and_leaves_no_process_behind(tmp_path, then):
+    # Promise: whether it hangs, breaks or prints nonsense, what it started in a session of its own is ended too.
+    program, left = tmp_path / "rogue.py", tmp_path / "pid"
+    program.write_text(ROGUE.format(path=str(left), then=then))
+    code = f"""
+from pathlib import Path
+from evershelf.cli.bench_program import BenchFailedError, run_program
+try:
+    run_program(Path({str(program)!r}), "smoke", seconds_max=5.0)
+except BenchFailedError as error:
+    print(error)
+"""
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in {"it took longer than 5 s", "it broke", "it printed no JSON"}
+    assert not Path(f"/proc/{left.read_text()}").exists()
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(0.0, "met"), (0.5, "too noisy to tell")])
+def test_a_machine_that_others_use_decides_nothing(others, verdict):
+    # Promise: above a tenth of all cores nothing is decided, whatever was measured; what was not measured stays so.
+    targets = [{"measured": 1.0, "verdict": "met"}, {"measured": None, "verdict": "not measured"}]
+    assert [each["verdict"] for each in judged(targets, others)] == [verdict, "not measured"]
