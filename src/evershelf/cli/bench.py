@@ -17,6 +17,7 @@ from evershelf.cli.output import print_json, print_progress
 # In the order in which `all` runs them: what decides most targets first, what takes longest last.
 PROGRAMS = {
     "serve": "serve",
+    "peers": "peers",
     "front": "front",
     "baseline": "baseline",
     "intake": "intake",
@@ -24,7 +25,12 @@ PROGRAMS = {
     "memory": "memory",
     "import": "import_events",
     "train": "train_movielens",
+    "growth": "growth",
+    "overload": "overload",
+    "telemetry": "telemetry",
     "hop": "hop",
+    "servers": "servers",
+    "profile": "hotspots",
     "side-by-side": "models",
     "models": "quality",
 }
