@@ -176,13 +176,15 @@ def _renewed(url: str, versions: "Registry") -> bool:
     from evershelf.training.renewal import RenewalRefusedError, renew
     from evershelf.training.validate import DataRefusedError
 
+    began_s = time.monotonic()
     try:
         manifest, fit = renew(url, versions, _settings(None, None))
     except (DataRefusedError, RenewalRefusedError, AliasConflict, ArtifactRefused) as error:
         print_progress(f"evershelf: held: {error}")
         return False
     held = ", ".join(failures(manifest.gate))
-    print_progress(f"evershelf: {manifest.version} {'is the champion now' if fit else f'is held: {held}'}")
+    verdict = "is the champion now" if fit else f"is held: {held}"
+    print_progress(f"evershelf: {manifest.version} {verdict}, after {time.monotonic() - began_s:.1f} s")
     return fit
 
 
