@@ -192,6 +192,20 @@ def test_a_fitted_blend_has_the_promised_number_of_weights_a_row():
     assert all((matrix.lengths() >= 10).all() for matrix in rows.values())
 
 
+def test_a_component_that_hears_more_of_a_history_keeps_more_weights():
+    """Promise: components share a row by what they say over a whole history, not to its newest interaction alone."""
+    random = np.random.default_rng(5)
+    seen = [(int(user), int(item), float(day)) for day, (user, item) in enumerate(random.integers(0, 250, (20_000, 2)))]
+    fitter = Fitter(interactions(*seen, items=250), now_days=20_000.0)
+
+    def kept(followed_events):
+        half_lives = {"history_half_life_events": 8.0, "co_visitation_half_life_events": followed_events}
+        rows = fitter.fit(Parameters(co_visitation_weight=1.0, training_half_life_days=None, **half_lives)).rows
+        return rows["neighbours"].lengths().mean()
+
+    assert kept(1.0) > kept(2.0) > kept(None) > kept(40.0)
+
+
 @pytest.mark.parametrize("items", [12, ITEMS_MAX + 1])
 def test_what_everybody_has_says_less_of_a_user(items):
     """Promise: the row of an item counts users ** -source_damping, whichever way it was fitted; its order stays."""

@@ -17,7 +17,7 @@ WEIGHTS_RESERVED = 10
 def strongest_together(
     rows: Mapping[str, SparseRows], scale: Mapping[str, float], *, per_row: int = WEIGHTS_PER_ROW
 ) -> dict[str, SparseRows]:
-    """The components with at most `per_row` weights a row among them: those that say most to one fresh interaction.
+    """The components with at most `per_row` weights a row among them: those that say most.
 
     A weight says itself times `scale` of its component; each keeps its WEIGHTS_RESERVED strongest whatever they say.
     The rows given begin with their strongest weights.

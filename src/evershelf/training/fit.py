@@ -41,6 +41,8 @@ TREND_HALF_LIFE_DAYS = 7.0
 TREND_BASE_HALF_LIFE_DAYS = 90.0
 TREND_PSEUDO_USERS = (1.0, 5.0)
 TREND_RANGE = (0.1, 10.0)
+# More of a history than this does not count when components share the weights of a row.
+HEARD_MAX = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Fitter:
             np.asarray(self.prior(), np.float32) if parameters.prior_weight > 0 else None,
             self._trend(parameters.trend) if parameters.trend > 0 else None,
         )
-        scale = {component.name: component.weight for component in serving.components}
+        scale = {part.name: part.weight * _heard(part.half_life_events) for part in serving.components}
         together = strongest_together(rows, scale)
         return Fitted(together, serving, self.interactions.item_count, self.neighbours_algorithm, priors)
 
@@ -222,6 +224,11 @@ def _component(name: str, parameters: Parameters) -> ServingComponent:
         half_life_events=half_life_events,
         half_life_days=parameters.history_half_life_days,
     )
+
+
+def _heard(half_life_events: float | None) -> float:
+    """How many fresh interactions a long history is worth: the sum of its decays, at most HEARD_MAX."""
+    return HEARD_MAX if half_life_events is None else min(1 / (1 - 0.5 ** (1 / half_life_events)), HEARD_MAX)
 
 
 def _fit_local_ease(
