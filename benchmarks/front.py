@@ -1,4 +1,4 @@
-"""What an answer costs the gateway: behind FastAPI, through the front, and shed; CPU per request, interleaved.
+"""What an answer costs the gateway: behind FastAPI, by ASGI, by the quick lane, and shed; CPU per request, interleaved.
 
 Usage: python benchmarks/front.py [--form smoke|short|long] [--rounds 8] [--connections 16] [--items 10000] [--json]
 Real gateways on an embedded PostgreSQL; inference is a stub in this process that always answers alike, so that only the
@@ -68,11 +68,12 @@ class Variant:
 
 VARIANTS = (
     Variant("full, FastAPI", "fastapi", "home", "personalized", NEVER_SHED),
-    Variant("full, front", "quick", "home", "personalized", NEVER_SHED),
+    Variant("full, front", "asgi", "home", "personalized", NEVER_SHED),
+    Variant("full, quick lane", "quick", "home", "personalized", NEVER_SHED),
     Variant("traced 1 %", "quick", "home", "personalized", NEVER_SHED | TRACED | {"EVERSHELF_TRACE_SHARE": "0.01"}),
     Variant("traced all", "quick", "home", "personalized", NEVER_SHED | TRACED | {"EVERSHELF_TRACE_SHARE": "1"}),
     Variant("baseline, FastAPI", "fastapi", "popular", "not_in_ladder", NEVER_SHED),
-    Variant("baseline, front", "quick", "popular", "not_in_ladder", NEVER_SHED),
+    Variant("baseline, quick lane", "quick", "popular", "not_in_ladder", NEVER_SHED),
     Variant("shed, front", "asgi", "home", "overloaded", ALWAYS_SHED),
     Variant("shed, quick lane", "quick", "home", "overloaded", ALWAYS_SHED),
 )
@@ -291,13 +292,14 @@ def report(spent: dict[str, list[float]], *, as_json: bool) -> None:
         name: told.add_rounds({"variant": name}, [{"cpu_us": value} for value in values], "cpu_us")
         for name, values in spent.items()
     }
-    full = rows["full, front"]
+    full = rows["full, quick lane"]
     for what, over in {
         "front over FastAPI, full": ("full, front", "full, FastAPI"),
-        "front over FastAPI, baseline": ("baseline, front", "baseline, FastAPI"),
-        "traced 1 % over untraced": ("traced 1 %", "full, front"),
-        "traced all over untraced": ("traced all", "full, front"),
-        "shed by ASGI over full": ("shed, front", "full, front"),
+        "quick lane over front, full": ("full, quick lane", "full, front"),
+        "quick lane over FastAPI, baseline": ("baseline, quick lane", "baseline, FastAPI"),
+        "traced 1 % over untraced": ("traced 1 %", "full, quick lane"),
+        "traced all over untraced": ("traced all", "full, quick lane"),
+        "shed by ASGI over full": ("shed, front", "full, quick lane"),
     }.items():
         told.notes.append(f"{what}: {rows[over[0]]['cpu_us'] / rows[over[1]]['cpu_us']:.3f}")
     share = lambda shed, full: shed["cpu_us"] / full["cpu_us"]  # noqa: E731
