@@ -29,6 +29,7 @@ volumes:
 {{- end }}
 
 {{- define "evershelf.batchEnvironment" -}}
+- {name: EVERSHELF_CLI_JSON_LINES, value: "true"}
 {{ include "evershelf.database" . }}
 {{ include "evershelf.secret" (list . "EVERSHELF_KEY_SECRET" "EVERSHELF_KEY_SECRET") }}
 {{ include "evershelf.secret" (list . "EVERSHELF_REGISTRY_SIGNING_KEY" "EVERSHELF_REGISTRY_SIGNING_KEY") }}

@@ -22,6 +22,7 @@ from evershelf.cli.report import report_app
 from evershelf.cli.retention import retention
 from evershelf.cli.retraining import retrain
 from evershelf.cli.serving import recommend, up
+from evershelf.cli.spoken import speak_json_if_told
 from evershelf.cli.training import evaluate, refresh, train
 from evershelf.cli.upgrade import upgrade
 from evershelf.cli.users import users_app
@@ -70,6 +71,7 @@ app.add_typer(drill_app, name="drill")
 def main() -> None:
     """Run a verb. An expected failure ends with one line on standard error: exit code 1, for wrong usage 2."""
     try:
+        speak_json_if_told()
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

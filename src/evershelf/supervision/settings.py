@@ -21,6 +21,7 @@ class InstallationSettings(Settings):
     # None: `up` does not train by itself.
     supervisor_retrain_interval_s: Annotated[float, Field(ge=60, le=30 * 86_400)] | None = None
     supervisor_refresh_interval_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    cli_json_lines: bool = False
 
 
 class WebSettings(Settings):

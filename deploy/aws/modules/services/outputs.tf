@@ -9,4 +9,4 @@ output "log_group" { value = aws_cloudwatch_log_group.this.name }
 output "app_secret_arn" { value = aws_secretsmanager_secret.app.arn }
 output "load_balancer_suffix" { value = aws_lb.this.arn_suffix }
 output "gateway_target_suffix" { value = aws_lb_target_group.this["gateway"].arn_suffix }
-output "batch_environment" { value = merge(local.registry, { EVERSHELF_DATABASE_URL = var.database_url }) }
+output "batch_environment" { value = merge(local.registry, { EVERSHELF_DATABASE_URL = var.database_url, EVERSHELF_CLI_JSON_LINES = "true" }) }
