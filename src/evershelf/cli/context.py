@@ -47,8 +47,12 @@ def publishing_registry(data_dir: Path | None) -> "Registry":
 def operator() -> str:
     """Who acts, for histories and the audit log."""
     import getpass
+    import os
 
-    return f"cli:{getpass.getuser()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # an account without a name, as in a container
+        return f"cli:{os.getuid()}"
 
 
 def reachable_database(data_dir: Path | None) -> str | None:
