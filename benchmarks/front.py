@@ -279,8 +279,8 @@ def answer_alike(items: int):  # noqa: ANN201 - what start_server takes
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve_one(reader, writer)
-        except (OSError, EOFError):
-            writer.close()
+        except (OSError, EOFError, asyncio.CancelledError):
+            writer.close()  # cancelled: the measurement is over
 
     return connected
 

@@ -130,3 +130,47 @@ def test_a_machine_that_others_use_decides_nothing(others, verdict):
     # Promise: above a tenth of all cores nothing is decided, whatever was measured; what was not measured stays so.
     targets = [{"measured": 1.0, "verdict": "met"}, {"measured": None, "verdict": "not measured"}]
     assert [each["verdict"] for each in judged(targets, others)] == [verdict, "not measured"]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "verdict"),
+    [
+        ((4.0, 5.1, 9.0), "too noisy to tell"),  # rounds disagree, and by much
+        ((4.9, 5.1, 5.2), "met"),  # they disagree by little: the median decides
+        ((5.5, 8.0, 20.0), "met"),  # they differ by much, and all keep it
+        ((1.0, 2.0, 4.0), "missed"),
+    ],
+)
+def test_a_target_is_left_open_where_rounds_disagree_by_much(rounds, verdict):
+    # Promise: the median of the rounds' own ratios is told, and the verdict is open only where noise decides it.
+    code = f"""
+from told import Told
+told = Told("made up")
+ours = told.add_rounds({{"service": "ours"}}, [{{"per_s": each}} for each in {rounds}], "per_s")
+peer = told.add_rounds({{"service": "peer"}}, [{{"per_s": 1.0}}] * 3, "per_s")
+told.judge("ratio", 5, "x", lambda own, other: own["per_s"] / other["per_s"], ours, peer, at_least=True)
+print(told.targets[0].measured, told.targets[0].verdict)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, cwd=ROOT / "benchmarks", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"{sorted(rounds)[1]} {verdict}"
+
+
+def test_a_sample_belongs_to_the_innermost_file_of_ours():
+    # Promise: what libraries do for us is put down to us, and waiting for sockets to nobody.
+    code = """
+from hotspots import place
+server = ["main (evershelf/gateway/__main__.py:9)", "run (uvicorn/server.py:70)"]
+loop = [*server, "run (asyncio/runners.py:118)"]
+print(place(loop), place([*loop, "answer (evershelf/gateway/front.py:3)", "dumps (orjson/__init__.py:1)"]),
+      place([*loop, "send (uvicorn/protocols/http/httptools_impl.py:5)"]), sep="; ")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, cwd=ROOT / "benchmarks", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == (
+        "event loop, sockets, kernel; gateway/front.py; uvicorn/protocols/http/httptools_impl.py"
+    )
