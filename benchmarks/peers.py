@@ -157,7 +157,7 @@ def serving(made: World, peer: Peer, python: Path, folder: Path, **changed: str)
         "PATH": os.environ["PATH"],
         "HOME": str(work),
         "PYTHONPATH": f"{SOURCE}:{SERVICES}",
-        "NUMBA_CACHE_DIR": str(work / "numba"),
+        "NUMBA_CACHE_DIR": str(folder / "numba"),  # one for all: the first peer compiles
         "EVERSHELF_REGISTRY": str(made.folder / "registry"),
         "PORT": str(port),
         **peer.environment,
