@@ -4,7 +4,7 @@ Usage: python benchmarks/peers.py [--form smoke|short|long] [--json] [--rounds 3
 Each peer is installed into an environment of its own that is thrown away, skipped with a notice where that fails, and
 serves our artifact through our kernel (`peer_services/`), without access logs; before anything is measured, its list
 must be the one that our service gives. All take turns in every round. CPU is that of all processes of each, as the
-operating system accounts it. The peers answer ids and scores; ours also says why each item is on the list.
+operating system accounts it. All answer ids and scores; ours is also measured with the evidence of each item.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from environments import installed, scorer_packages, version_in
 from told import Told, parser
 from world import K, World, closed_loop, free_port, history_of, inference, post, process, world
 
+RANK_PATH = "/v1/rank"
 SERVICES = Path(__file__).with_name("peer_services")
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 USERS, HISTORY, ASKED_K = 500, 10, 2 * K
@@ -32,7 +33,8 @@ SIZES = {"smoke": 2_000, "short": 100_000, "long": 100_000}
 SECONDS = {"smoke": 0.2, "short": 1.5, "long": 3.0}
 WARM_UP_S = 1.0
 RATIO_MIN = 5
-OURS, PLAIN, PAIR = "evershelf", "FastAPI", "FastAPI + httpx + FastAPI"
+OURS, WITH_EVIDENCE = "evershelf", "evershelf, with evidence"
+PLAIN, PAIR = "FastAPI", "FastAPI + httpx + FastAPI"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def main() -> None:
         ExitStack() as stack,
     ):
         port, pid = stack.enter_context(inference(made, "inference"))
-        rivals = [Served(OURS, port, [pid], "/v1/rank")]
+        rivals = [Served(name, port, [pid], RANK_PATH) for name in (OURS, WITH_EVIDENCE)]
         rivals += started(made, Path(name), told, stack, smoke=arguments.form == "smoke")
         expected = asyncio.run(list_of(made, rivals[0]))
         for rival in rivals[1:]:
@@ -179,13 +181,15 @@ def question(made: World, rival: Served, user: int) -> bytes:
     """The same question in the form that each wants."""
     history = history_of(user, made.items, HISTORY)
     asked: dict[str, Any] = {"history": history, "k": ASKED_K}
-    if rival.name == OURS:
+    more = ()
+    if rival.path == RANK_PATH:
         told = [{"item_id": each, "event_type": "view_item", "age_s": 60} for each in history]
         asked = {"queries": [{"history": told, "k": ASKED_K, "exclude": []}]}
+        more = () if rival.name == WITH_EVIDENCE else ("X-Evidence: none",)
     elif rival.tensors:
         told = {"name": "history", "shape": [len(history)], "datatype": "BYTES", "data": history}
         asked = {"inputs": [told, {"name": "k", "shape": [1], "datatype": "INT32", "data": [ASKED_K]}]}
-    return post(rival.path, made.key, json.dumps(asked).encode())
+    return post(rival.path, made.key, json.dumps(asked).encode(), *more)
 
 
 async def list_of(made: World, rival: Served) -> list[str]:
@@ -200,17 +204,18 @@ async def list_of(made: World, rival: Served) -> list[str]:
     )
     if not bodies:
         raise SystemExit(f"{rival.name} does not answer 200")
-    if rival.name == OURS:
+    if rival.path == RANK_PATH:
         return [each["item_id"] for each in json.loads(bodies[0])["rankings"][0]["items"]]
     return re.findall(r"item-\d{7}", bodies[0].decode())
 
 
 async def one_round(made: World, rival: Served, concurrency: int, seconds: float) -> dict[str, float]:
     """CPU of all processes per request, rate and times."""
+    asked = [question(made, rival, user) for user in range(USERS)]
     before_s = sum(map(cpu_s, rival.pids))
     load = await closed_loop(
         rival.port,
-        lambda turn: question(made, rival, turn % USERS),
+        lambda turn: asked[turn % USERS],
         connections=concurrency,
         seconds=seconds,
         judged=lambda _: "answered",
