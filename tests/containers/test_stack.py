@@ -29,11 +29,13 @@ class Told:
         self.asked = self.lost = self.events = 0
         self.sources: Counter[str] = Counter()
         self.slowest_ms = 0.0
+        self.losses: Counter[str] = Counter()
 
     def __str__(self) -> str:
         sources = ", ".join(f"{count} {name}" for name, count in self.sources.most_common())
         return (
             f"{self.asked} asked, {self.lost} lost, slowest {self.slowest_ms:.0f} ms; {sources}; {self.events} events"
+            f"{''.join(f'; {count} {what}' for what, count in self.losses.items())}"
         )
 
 
@@ -52,6 +54,8 @@ def load(stack: Stack) -> Iterator[Told]:
         for answer in sending.answers():
             good = answer.mishap is Mishap.NONE and answer.status == (200 if answer.stream == 0 else 202)
             told.lost += not good
+            if not good:
+                told.losses[f"{answer.mishap} {answer.status} at {answer.due_s - sending.began_s:.0f} s"] += 1
             told.asked += answer.stream == 0
             told.events += answer.stream == 1
             told.slowest_ms = max(told.slowest_ms, answer.latency_ms)
