@@ -110,6 +110,22 @@ async def test_refused_reset_and_unreadable_are_told_apart():
             assert {each.mishap for each in await sent(stream(port), seconds=0.1)} == {mishap}
 
 
+async def test_a_connection_that_the_server_will_close_is_not_used_again():
+    # Promise: who is told that a connection ends with this answer asks on another one, as HTTP demands.
+    told: set[asyncio.StreamWriter] = set()
+    asked_again = []
+
+    async def last(_: bytes, writer: asyncio.StreamWriter) -> None:
+        asked_again.append(writer in told)
+        told.add(writer)
+        writer.write(GOOD.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+
+    async with server(last) as port:
+        answers = await sent(stream(port))
+    assert {(each.status, each.mishap) for each in answers} == {(200, Mishap.NONE)}
+    assert not any(asked_again)
+
+
 async def test_a_stream_fails_over_to_its_next_port():
     # Promise: with a retry, a dead first server costs nothing but the second attempt; without one it costs the answer.
     async with server(good) as dead_port:

@@ -54,6 +54,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.request: _Request | None = None
         self.used_s = 0.0
+        self.is_last = False  # the server said that it closes after this answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
@@ -102,6 +103,7 @@ class _Connection(asyncio.Protocol):
                 self._pool.failed(request, Mishap.UNREADABLE)
             self.abort()
             return False
+        self.is_last = b"\r\nconnection: close" in head
         self._head_bytes = end + 4
         self._whole_bytes = self._head_bytes + int(length)
         return True
@@ -137,7 +139,7 @@ class _Pool:
             task.add_done_callback(self._opening.discard)
 
     def answered(self, connection: _Connection, request: _Request, status: int, body: bytes) -> None:
-        if self._sender.plan.streams[request.stream].fresh_connections:
+        if connection.is_last or self._sender.plan.streams[request.stream].fresh_connections:
             connection.abort()
         else:
             self._next(connection)
