@@ -20,7 +20,7 @@ from evershelf.training.selection import Selection, select_parameters
 from evershelf.training.space import space_of
 
 K_MAX = 20
-TUNE_CASES_MAX = 3_000
+TUNE_CASES_MAX = 6_000
 CANDIDATES_MAX = 120
 # The final fit and the ranking of the test users need their time too.
 _SHARE_OF_TIME_FOR_CHOOSING = 0.6
