@@ -65,6 +65,7 @@ def fit_local_ease(
     owners, weights = np.zeros((items, width), np.int32), np.zeros((items, width), np.float32)
     matrix = (gram.starts, gram.columns, gram.values, gram.diagonal)
     on_all_cores(partial(solve, matrix=matrix, ridge=ridge, out=(owners, weights)), items)
+    del gram, matrix  # the largest there is: what follows takes its place
     columns = np.repeat(np.arange(items, dtype=np.int32), width)
     positive = weights.ravel() > 0
     found = sparse.csr_array(
