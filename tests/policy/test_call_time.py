@@ -27,6 +27,21 @@ def test_what_nobody_could_measure_for_a_while_is_forgotten():
     assert p50_ms(CallTime(), now_s=10.0) == 0.0
 
 
+def test_an_answer_after_the_silence_brings_back_nothing_that_was_forgotten():
+    # Promise: what was slow before nobody asked it turns no caller away once it has answered well.
+    times = observed(observed(CallTime(), 500.0, now_s=10.0), 600.0, now_s=10.1)
+    times = observed(times, 9.0, now_s=10.2 + FORGET_S)
+    assert p50_ms(times, now_s=10.2 + FORGET_S) == 9.0
+
+
+def test_good_answers_keep_no_slow_one_in_memory():
+    # Promise: where few ask, a slow answer is forgotten as soon as where many do.
+    times = observed(observed(CallTime(), 500.0, now_s=10.0), 600.0, now_s=10.5)
+    times = observed(times, 9.0, now_s=9.9 + FORGET_S)
+    assert p50_ms(times, now_s=10.0 + FORGET_S) == 500.0
+    assert p50_ms(times, now_s=10.6 + FORGET_S) == 9.0
+
+
 @pytest.mark.parametrize(
     ("outcome", "elapsed_ms", "p50", "expected"),
     [

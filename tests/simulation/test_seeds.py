@@ -72,3 +72,9 @@ def test_a_disk_that_hangs_holds_up_no_suppression(template, seed):
 def test_a_rehearsal_is_no_call_for_a_caller_who_has_gone(template, seed):
     # Found by seeds 23 and 31: a gateway that rehearses the model's rung asks inference for nobody, and may (G3, G24).
     assert not run_seed(seed, template).violations
+
+
+@pytest.mark.parametrize("seed", [552, 566])
+def test_slow_answers_that_were_forgotten_do_not_come_back(template, seed):
+    # Found by seeds 552 (inference) and 566 (PostgreSQL): the first good answer brought old slow ones back (G5).
+    assert not run_seed(seed, template).violations

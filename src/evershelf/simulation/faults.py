@@ -98,6 +98,7 @@ class Weather:
     on: set[Fault] = field(default_factory=set)
     fired: Counter[Fault] = field(default_factory=Counter)
     ended_s: dict[Fault, float] = field(default_factory=dict)
+    lingers_until_s: dict[Fault, float] = field(default_factory=dict)
 
     def begin(self, fault: Fault) -> None:
         """The fault is on from now on."""
@@ -115,14 +116,19 @@ class Weather:
         self.happened(fault)
         return True
 
+    def lingers(self, fault: Fault, for_s: float) -> None:
+        """What it did now is felt in so many seconds, be it over by then: an answer that it holds up."""
+        self.lingers_until_s[fault] = max(self.now_s() + for_s, self.lingers_until_s.get(fault, 0.0))
+
     def happened(self, fault: Fault) -> None:
         """Counts one."""
         self.fired[fault] += 1
 
     def recently(self, *faults: Fault, within_s: float) -> bool:
-        """Whether one of them is on, or was a moment ago."""
-        now_s = self.now_s()
-        return any(fault in self.on or now_s - self.ended_s.get(fault, -1e9) <= within_s for fault in faults)
+        """Whether one of them is on, or was, or was felt, a moment ago."""
+        since_s = self.now_s() - within_s
+        felt = (self.ended_s, self.lingers_until_s)
+        return any(fault in self.on or any(times.get(fault, -1e9) >= since_s for times in felt) for fault in faults)
 
     def between(self, low: float, high: float) -> float:
         """A number by chance."""

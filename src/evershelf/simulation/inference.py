@@ -114,8 +114,10 @@ class SimulatedInference:
         after_s = weather.between(*WORK_S)
         if weather.strikes(Fault.INFERENCE_SLOW):
             after_s = weather.between(*SLOW_S)
+            weather.lingers(Fault.INFERENCE_SLOW, after_s)
         if weather.strikes(Fault.INFERENCE_SOMETIMES_SLOW):
             after_s = SOMETIMES_SLOW_S
+            weather.lingers(Fault.INFERENCE_SOMETIMES_SLOW, after_s)
         if (refusal := self._refusal()) is not None:
             connection.send(refusal, after_s=after_s)
             return "refusal", after_s

@@ -7,6 +7,7 @@ import orjson
 from pydantic import ValidationError
 
 from evershelf.contracts.recommendations import TROUBLE, Reason, Recommendation, Source
+from evershelf.policy.call_time import FORGET_S
 from evershelf.simulation import inference, shop
 from evershelf.simulation.clients import DEFAULT_BUDGET_MS, Question
 from evershelf.simulation.faults import Fault, Weather
@@ -15,6 +16,8 @@ from evershelf.simulation.truth import Asked, Truth
 LATE_S = 1e-6  # rounding
 SMALL_BUDGET_MS = 60  # a sound inference may take as long
 MEMORY_S = 12.0  # for so long trouble may explain a reason: an open circuit, a full queue
+# All other trouble is forgotten with the times that calls took; the last slow answer has its way back before it.
+RECENT_S = FORGET_S + 0.05
 VIOLATIONS_KEPT = 3  # of each promise
 
 _INFERENCE = (*(fault for fault in Fault if fault.startswith("inference")), Fault.ALONE)
@@ -152,7 +155,8 @@ class Checks:
         if (causes := CAUSES.get(reason)) is None:
             return
         small = question.due_ms <= SMALL_BUDGET_MS and reason in _FITS_SMALL_BUDGETS
-        within_s = MEMORY_S if reason in {Reason.CIRCUIT_OPEN, Reason.OVERLOADED} else 3.0
+        within_s = MEMORY_S if reason in {Reason.CIRCUIT_OPEN, Reason.OVERLOADED} else RECENT_S
+        within_s += self.now_s() - question.sent_s  # the reason may be as old as the question
         if not small and not self.weather.recently(*causes, within_s=within_s):
             self.fail("G5", f"{reason} for a budget of {question.due_ms} ms, and nothing of the kind has happened")
 

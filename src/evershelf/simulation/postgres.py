@@ -68,8 +68,12 @@ class SimulatedPostgres:
             raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
         if connection is not None and weather.strikes(Fault.POSTGRES_FLAKY):
             raise asyncpg.DeadlockDetectedError("deadlock detected")
-        slow = weather.strikes(Fault.POSTGRES_SLOW)
-        await asyncio.sleep(weather.between(*SLOW_S) if slow else weather.between(0.5, 2.0) * ANSWER_S)
+        if weather.strikes(Fault.POSTGRES_SLOW):
+            after_s = weather.between(*SLOW_S)
+            weather.lingers(Fault.POSTGRES_SLOW, after_s)
+        else:
+            after_s = weather.between(0.5, 2.0) * ANSWER_S
+        await asyncio.sleep(after_s)
         if connection is not None and connection.is_lost:  # meanwhile
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 
