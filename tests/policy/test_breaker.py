@@ -46,8 +46,16 @@ def test_half_of_twenty_slow_calls_open_it():
 
 def test_one_in_four_failed_outright_opens_it():
     assert after(*[Call.FAILED, *[Call.GOOD] * 4] * 20).state is State.CLOSED
-    assert after(*[Call.FAILED, *[Call.GOOD] * 3] * 9).state is State.CLOSED
-    assert after(*[Call.FAILED, *[Call.GOOD] * 3] * 10).state is State.OPEN
+    assert after(*[*[Call.GOOD] * 3, Call.FAILED] * 9).state is State.CLOSED
+    assert after(*[*[Call.GOOD] * 3, Call.FAILED] * 10).state is State.OPEN
+
+
+def test_a_good_call_never_opens_it():
+    # Promise: a fault that is over before calls enough were made to tell takes the model from nobody afterwards.
+    over = after(*[Call.SLOW] * 12)
+    assert after(*[Call.GOOD] * 8, breaker=over, now_s=5.0).state is State.CLOSED
+    assert after(*[Call.GOOD] * 7, Call.SLOW, breaker=over, now_s=5.0).state is State.OPEN
+    assert after(*[Call.FAILED, *[Call.GOOD] * 3] * 10).state is State.CLOSED
 
 
 def test_a_long_good_time_before_does_not_hide_a_fault():

@@ -78,3 +78,9 @@ def test_a_rehearsal_is_no_call_for_a_caller_who_has_gone(template, seed):
 def test_slow_answers_that_were_forgotten_do_not_come_back(template, seed):
     # Found by seeds 552 (inference) and 566 (PostgreSQL): the first good answer brought old slow ones back (G5).
     assert not run_seed(seed, template).violations
+
+
+@pytest.mark.parametrize("seed", [571, 685])
+def test_a_fault_that_is_over_opens_no_circuit(template, seed):
+    # Found by seeds 571 and 685: seconds after it was well, a good call made calls enough to condemn inference (G17).
+    assert not run_seed(seed, template).violations

@@ -90,7 +90,8 @@ def record(breaker: Breaker, call: Call, limits: Limits, *, began_s: float, now_
     buckets = _counted(breaker.buckets, limits, call, second=int(now_s))
     failures = breaker.consecutive_failures + 1 if call is Call.FAILED else 0
     after = replace(breaker, buckets=buckets, consecutive_failures=failures)
-    if failures >= limits.consecutive_failures_max or _mostly_bad(buckets, limits):
+    # A good call opens nothing, though it may be the one that makes calls enough to tell: what was bad may be over.
+    if failures >= limits.consecutive_failures_max or (call is not Call.GOOD and _mostly_bad(buckets, limits)):
         return _opened(after, limits, now_s=now_s)
     if breaker.ramping and _ramp_share(breaker, limits, now_s=now_s) >= 1.0:
         return replace(after, ramping=False, openings=0)
