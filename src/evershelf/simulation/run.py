@@ -83,9 +83,9 @@ def run_seed(
         run = Run(world, seed, drawn)
         try:
             loop.run_until_complete(run.to_its_end())
+            return run.report()
         finally:
             loop.run_until_complete(_bury(world))
-        return run.report()
     finally:
         asyncio.set_event_loop(None)
         loop.close()

@@ -105,6 +105,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nothing of the process runs any more, not even what would tidy up: kill -9."""
         process.killed = True
 
+    def bury(self, process: Process) -> None:
+        """A killed process may tidy up after all: what was due since runs now, that no coroutine be left half run."""
+        process.killed = False
+        self.thaw(process)
+
     def freeze(self, process: Process) -> None:
         """SIGSTOP."""
         process.stopped = True
@@ -112,6 +117,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def thaw(self, process: Process) -> None:
         """SIGCONT: what was due meanwhile runs now, in its order."""
         process.stopped = False
+        if process.killed:
+            return
         parked, process.parked = process.parked, []
         self._ready.extend(parked)
 
@@ -203,7 +210,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             process: Process | None = handle._context.get(PROCESS)  # noqa: SLF001
             if process is None or not (process.killed or process.stopped):
                 handle.run()
-            elif not process.killed:
+            else:
                 process.parked.append(handle)
 
     def _jump(self) -> None:

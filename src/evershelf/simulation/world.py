@@ -151,7 +151,7 @@ class World:
             self.buried.append(self._gateway)
             self._gateway = None
         for gateway in self.buried:
-            gateway.process.killed = gateway.process.stopped = False
+            self.loop.bury(gateway.process)
         return [task for gateway in self.buried for task in gateway.remains()]
 
     # What faults do ----------------------------------------------------------------------------------------------
