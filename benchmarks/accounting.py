@@ -2,8 +2,9 @@
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
+
+from evershelf.supervision.process import children_of
 
 
 def cpu_s(pid: int) -> float:
@@ -28,13 +29,9 @@ def family_cpu_s(pid: int) -> float:
 
 def descendants(pid: int) -> list[int]:
     """A process and all that it started and they started, as far as they live."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
     found = [pid]
     for each in found:
-        found += parents.get(each, [])
+        found += children_of(each)
     return found
 
 

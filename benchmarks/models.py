@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from environments import installed
 from quality import SETS
 from scipy import sparse
 from told import Target, Told, parser
@@ -29,7 +29,7 @@ from evershelf.training.offline import evaluate_offline
 from evershelf.training.protocols import Protocol
 
 PEERS = ("implicit==0.7.3",)
-INSTALL_S_MAX, FIT_S_MAX = 300, 900
+FIT_S_MAX = 900
 WORKER = Path(__file__).with_name("implicit_worker.py")
 ALS = "implicit ALS"
 OURS, OURS_IN_ALS_TIME = "evershelf", "evershelf in the time of ALS"
@@ -56,12 +56,12 @@ def main() -> None:
     told = Told("side-by-side")
     with tempfile.TemporaryDirectory(prefix="evershelf-bench-") as name:
         folder = Path(name)
-        python = _installed(folder / "peers") if arguments.form != "smoke" else None
-        if python is None:
-            told.notes.append(f"skipped: {', '.join(PEERS)} not installed")
+        python = "not in this form" if arguments.form == "smoke" else installed(folder / "peers", PEERS)
+        if isinstance(python, str):
+            told.notes.append(f"skipped: {', '.join(PEERS)}: {python}")
         for data in [arguments.only] if arguments.only else FORMS[arguments.form]:
             given = SETS[data](arguments.data)
-            if given is None or python is None:
+            if given is None or isinstance(python, str):
                 told.notes.append(f"{data}: skipped, no data under {arguments.data}, or no peers")
                 continue
             protocol, tables = given
@@ -87,17 +87,6 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--time-limit", type=float, default=240.0)
     options.add_argument("--only", choices=FORMS["long"])
     return options.parse_args()
-
-
-def _installed(folder: Path) -> Path | None:
-    """The interpreter of a new environment with the peers; None where they cannot be had."""
-    python = folder / "bin" / "python"
-    for command in ((sys.executable, "-m", "venv", folder), (python, "-m", "pip", "install", "--quiet", *PEERS)):
-        try:
-            subprocess.run([str(part) for part in command], check=True, capture_output=True, timeout=INSTALL_S_MAX)
-        except (subprocess.SubprocessError, OSError):
-            return None
-    return python
 
 
 def _measured(

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from evershelf.supervision.process import children_of
+
 # linux/prctl.h: what our descendants leave behind becomes our child, to be counted and ended.
 _PR_SET_CHILD_SUBREAPER = 36
 # More than this share of all cores used by others, or taken by the host, and no figure can be believed.
@@ -88,21 +90,12 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 def _end_orphans() -> None:
     """Ends and reaps whatever the program left running, and what that leaves in turn."""
     until_s = time.monotonic() + GRACE_S
-    while (orphans := _children()) and time.monotonic() < until_s:
+    while (orphans := children_of(os.getpid())) and time.monotonic() < until_s:
         for pid in orphans:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(-1, 0)
-
-
-def _children() -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(path.read_text().rpartition(")")[2].split()[1]) == os.getpid():
-                found.append(int(path.parent.name))
-    return found
 
 
 def _busy_s() -> float:

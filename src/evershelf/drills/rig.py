@@ -20,7 +20,7 @@ from evershelf.drills.proxy import FaultProxy
 from evershelf.drills.shop import Shop, look_over, prepare
 from evershelf.storage.embedded import EmbeddedPostgres
 from evershelf.supervision.installation import free_port
-from evershelf.supervision.process import Command, Process
+from evershelf.supervision.process import Command, Process, children_of
 
 INFERENCE = "inference"
 POSTGRES = "postgres"
@@ -106,7 +106,7 @@ class Rig:
 
     def signal_postgres(self, number: signal.Signals) -> None:
         """Signals the server and all of its processes."""
-        for pid in [self.postgres.pid, *_children(self.postgres.pid)]:
+        for pid in [self.postgres.pid, *children_of(self.postgres.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -247,12 +247,3 @@ def fetch(url: str, *, timeout_s: float = 10.0) -> str | None:
             return str(answer.read().decode())
     except (OSError, ValueError):
         return None
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):
-            if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(path.parent.name))
-    return found

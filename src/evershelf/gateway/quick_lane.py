@@ -1,7 +1,7 @@
 """The quick lane: a plain question is answered by the server's protocol, before ASGI is asked.
 
-Through ASGI the smaller half of an answer's price is the answer: a task, an event, two messages, checked headers. Under
-ten times the load that one can carry, the price of saying "no" decides how much is still said "yes" to: the share of
+Through ASGI a shed answer costs mostly ASGI: a task, an event, two messages, checked headers. Under ten times the load
+that one can carry, the price of saying "no" decides how much is still said "yes" to: the share of
 useful work at L times the load is (1 - L c) / (1 - c), with c the price of a shed answer over that of a full one.
 """
 

@@ -65,8 +65,7 @@ def confidence_of(serving: ServingConfig, ranked: RankedList) -> float:
 
 
 def _evidence(ids: tuple[str, ...], ranked: RankedList) -> Iterator[list[dict[str, object]]]:
-    shares = np.minimum(
-        ranked.evidence_shares, 1.0
-    )  # rounding may leave a single cause with a hair more than the whole
+    # Rounding may leave a single cause with a hair more than the whole.
+    shares = np.minimum(ranked.evidence_shares, 1.0)
     for causes, parts in zip(ranked.evidence_items.tolist(), shares.tolist(), strict=True):
         yield [{"item_id": ids[cause], "share": part} for cause, part in zip(causes, parts, strict=True) if cause >= 0]
