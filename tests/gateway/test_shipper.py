@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 
 from evershelf.contracts.events import Event, EventType
-from evershelf.contracts.recommendations import Reason, Source
-from evershelf.gateway.decisions import Decision, DecisionLog
+from evershelf.gateway.decisions import DecisionLog
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shipper import Shipper
@@ -21,6 +20,7 @@ from evershelf.storage.decisions import get_decision
 from evershelf.storage.errors import StorageUnavailable
 from evershelf.storage.events import count_events, store_events
 from evershelf.storage.postgres import open_pool
+from tests.gateway.test_decisions import ONE
 
 NOW = datetime.now(UTC)
 NEVER_STORED = datetime(1980, 1, 1, tzinfo=UTC)  # storage refuses such times
@@ -156,20 +156,8 @@ async def test_failure_marks_nothing(tmp_path, database_url):
 
 
 def decided(at):
-    return Decision(
-        recommendation_id=uuid4(),
-        decided_at=at,
-        placement="home",
-        user_id="ann",
-        session_id=None,
-        source=Source.POPULAR,
-        reason=Reason.POPULAR,
-        degraded=False,
-        model_version=None,
-        snapshot_version="s1",
-        item_ids=("mug", "cup"),
-        record={"attempts": [{"source": "popular", "items": 2}]},
-    )
+    record = {"attempts": [{"source": "popular", "items": 2}]}
+    return replace(ONE, recommendation_id=uuid4(), decided_at=at, item_ids=("mug", "cup"), record=record)
 
 
 async def test_decisions_reach_the_database(tmp_path, pool):
@@ -201,7 +189,7 @@ async def test_a_decision_that_cannot_be_stored_costs_no_other(tmp_path, pool):
         good, bad = decided(NOW), decided(NOW)
         DecisionLog(GatewaySettings(key_secret="00" * 32), spool).record(good)
         DecisionLog(GatewaySettings(key_secret="00" * 32), spool).record(replace(bad, placement=None))
-        spool.append_decision(lambda: b"torn")
+        spool.append_decision(lambda: b"torn \xff")
         await until(lambda: spool.counts().decisions == 3)
         assert await shipper.ship_once(pool) == 3
     assert await get_decision(pool, good.recommendation_id) == good

@@ -52,8 +52,9 @@ async def store_encoded(pool: Pool, rows: Sequence[bytes]) -> int:
 
 
 async def _store(pool: Pool, rows: Sequence[bytes]) -> int:
+    text = b",".join(rows).decode(errors="replace")  # what is no text is no JSON either, and PostgreSQL says so
     async with transaction(pool) as connection:
-        return affected(await connection.execute(sql("decisions.store"), "[" + b",".join(rows).decode() + "]"))
+        return affected(await connection.execute(sql("decisions.store"), f"[{text}]"))
 
 
 def _months(rows: Sequence[bytes]) -> list[datetime]:
