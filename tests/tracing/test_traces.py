@@ -66,9 +66,8 @@ async def test_gateway_postgresql_and_inference_are_joined_in_the_callers_trace(
     assert attributes(ranked)["evershelf.outcome"] == "ranked"
     assert response.headers["traceparent"] == f"00-{TRACE_ID}-{root.span_id.hex()}-01"
     assert root.start_time_unix_nano <= history.start_time_unix_nano <= call.start_time_unix_nano
-    assert (
-        ranked.end_time_unix_nano - ranked.start_time_unix_nano <= call.end_time_unix_nano - call.start_time_unix_nano
-    )
+    # Not its end: inference ends its span after the last byte is on its way, when the gateway may have read it.
+    assert call.start_time_unix_nano <= ranked.start_time_unix_nano <= call.end_time_unix_nano
     assert b"buyer" not in b"".join(span.SerializeToString() for _, span in receiver.spans)
 
 
