@@ -10,7 +10,7 @@ from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.series import COARSE_BUCKETS_MAX, FINE_BUCKETS_MAX, FINE_S, STRETCHES_MAX, Series
 from evershelf.gateway.series_bucket import LABELS_MAX, percentile, spending
-from evershelf.policy.ladder import Tried
+from evershelf.policy.compose import Tried
 
 START_S = 1_800_000_000.0
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evershelf.contracts.recommendations import Reason, Source
-from evershelf.policy.ladder import baseline
+from evershelf.policy.ladder import Rung, baseline, causes_of_related
 from tests.policy.fake_shelf import FakeShelf, ask
 
 SHOP = FakeShelf(
@@ -16,48 +16,54 @@ SHOP = FakeShelf(
 )
 
 
+def offered(shelf, query) -> list[tuple[str, Source, Reason]]:
+    return [(item_id, rung.source, rung.outcome) for rung in baseline(shelf, query) for item_id, _ in rung.items]
+
+
 def test_an_unknown_visitor_gets_what_is_popular_filled_from_the_static_list():
-    candidates, tried = baseline(SHOP, ask(k=3))
-    assert [candidate.item_id for candidate in candidates] == ["lamp", "mug", "sofa"]
-    assert [(step.source, step.outcome) for step in tried] == [
-        (Source.RELATED, Reason.NOTHING_TO_OFFER),
-        (Source.POPULAR_IN_CATEGORY, Reason.NOTHING_TO_OFFER),
-        (Source.POPULAR, Reason.POPULAR),
-        (Source.STATIC, Reason.STATIC),
+    assert baseline(SHOP, ask(k=3)) == [
+        Rung(Source.RELATED, Reason.NOTHING_TO_OFFER, []),
+        Rung(Source.POPULAR_IN_CATEGORY, Reason.NOTHING_TO_OFFER, []),
+        Rung(Source.POPULAR, Reason.POPULAR, [("lamp", 9.0), ("mug", 5.0)]),
+        Rung(Source.STATIC, Reason.STATIC, [("sofa", 1.0)]),
     ]
 
 
 def test_a_history_is_answered_with_related_items_that_name_their_cause():
-    candidates, _ = baseline(SHOP, ask(k=2, history=("mug", "sofa")))
+    query = ask(k=2, history=("mug", "sofa"))
     # pan: .8 from the newest seed; lamp: .2 from it and half of .9 from the one before.
-    assert [(candidate.item_id, candidate.source) for candidate in candidates] == [
-        ("pan", Source.RELATED),
-        ("lamp", Source.RELATED),
-    ]
-    assert candidates[0].because == (("mug", 1.0),)
-    assert [item_id for item_id, _ in candidates[1].because] == ["sofa", "mug"]
-    assert sum(share for _, share in candidates[1].because) == 1.0
+    assert [each[:2] for each in offered(SHOP, query)] == [("pan", Source.RELATED), ("lamp", Source.RELATED)]
+    causes_of = causes_of_related(SHOP, query)
+    assert [(cause.item_id, cause.share) for cause in causes_of("pan")] == [("mug", 1.0)]
+    assert [cause.item_id for cause in causes_of("lamp")] == ["sofa", "mug"]
+    assert sum(cause.share for cause in causes_of("lamp")) == 1.0
+    assert causes_of("bed") == ()
+
+
+def test_related_items_of_equal_weight_stand_in_the_order_of_their_seeds():
+    related = {"a": [("z", 0.5), ("b", 0.5)], "b": [("c", 1.0)]}
+    shelf = FakeShelf(catalog=dict.fromkeys("abcz", ()), related_table=related)
+    assert [each[0] for each in offered(shelf, ask(k=3, history=("a", "b")))] == ["z", "b", "c"]
 
 
 def test_the_items_on_the_page_count_before_the_history():
-    candidates, _ = baseline(SHOP, ask(k=1, history=("sofa",), context_items=("mug",)))
-    assert (candidates[0].item_id, candidates[0].reason) == ("pan", Reason.CONTEXTUAL)
+    assert offered(SHOP, ask(k=1, history=("sofa",), context_items=("mug",))) == [
+        ("pan", Source.RELATED, Reason.CONTEXTUAL)
+    ]
 
 
 def test_a_category_is_kept_on_every_rung():
-    candidates, _ = baseline(SHOP, ask(k=4, category="kitchen", history=("sofa",)))
-    assert {candidate.item_id for candidate in candidates} == {"mug", "pan"}
+    assert {each[0] for each in offered(SHOP, ask(k=4, category="kitchen", history=("sofa",)))} == {"mug", "pan"}
 
 
 def test_the_favourite_category_comes_from_the_history():
     shelf = FakeShelf(catalog=SHOP.catalog, category_table=SHOP.category_table, popular_list=SHOP.popular_list)
-    candidates, _ = baseline(shelf, ask(k=1, history=("mug", "pan", "sofa"), hidden=frozenset({"mug"})))
-    assert (candidates[0].item_id, candidates[0].reason) == ("pan", Reason.FAVOURITE_CATEGORY)
+    query = ask(k=1, history=("mug", "pan", "sofa"), hidden=frozenset({"mug"}))
+    assert offered(shelf, query) == [("pan", Source.POPULAR_IN_CATEGORY, Reason.FAVOURITE_CATEGORY)]
 
 
 def test_an_item_that_no_list_holds_is_still_found_before_the_shelf_has_a_gap():
-    candidates, _ = baseline(FakeShelf(catalog={"only": ()}), ask(k=5))
-    assert [(candidate.item_id, candidate.source) for candidate in candidates] == [("only", Source.STATIC)]
+    assert offered(FakeShelf(catalog={"only": ()}), ask(k=5)) == [("only", Source.STATIC, Reason.STATIC)]
 
 
 IDS = st.sampled_from([f"item-{number}" for number in range(12)])
@@ -72,7 +78,7 @@ def test_the_shelf_holds_min_k_eligible_whatever_the_lists_hold(catalog, popular
     """G4: unique, eligible, and as many as there are."""
     shelf = FakeShelf(dict.fromkeys(catalog, ()), popular_list=popular, related_table=related, gone=gone)
     query = ask(k=k, history=tuple(history), hidden=hidden)
-    found = [candidate.item_id for candidate in baseline(shelf, query)[0]]
+    found = [each[0] for each in offered(shelf, query)]
     eligible = catalog - gone - hidden
     assert len(found) == len(set(found)) == min(k, len(eligible))
     assert set(found) <= eligible

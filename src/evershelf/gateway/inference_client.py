@@ -142,15 +142,14 @@ class InferenceClient:
         if remaining_s * 1_000 < max(replica.circuit.p50_ms, self._settings.gateway_inference_budget_ms_min):
             return replica, Answer(Reason.BUDGET_TOO_SMALL)
         replica.ask(question)
+        timer = asyncio.get_running_loop().call_later(remaining_s, replica.missed, question)
         try:
-            await asyncio.wait([question.answer], timeout=remaining_s)
+            return replica, await question.answer
         except asyncio.CancelledError:  # the caller hung up
-            replica.leave(question, missed=False)
+            replica.leave(question)
             raise
-        if not question.answer.done():
-            replica.leave(question, missed=True)
-            return replica, Answer(Reason.DEADLINE_EXCEEDED)
-        return replica, question.answer.result()
+        finally:
+            timer.cancel()
 
 
 @dataclass(eq=False, slots=True)
@@ -220,7 +219,7 @@ class Replica:
         return self.in_flight / self.circuit.limit
 
     def ask(self, question: Question) -> None:
-        """Sends the question, or lets it wait for a slot. Its `answer` has no time limit: `leave` ends the waiting."""
+        """Sends the question, or lets it wait for a slot. Its `answer` has no time limit: see `missed`."""
         if question.spare:
             self._ask_spare(question)
             return
@@ -233,12 +232,19 @@ class Replica:
         self._collecting.append(question)
         self._fill_slots()
 
-    def leave(self, question: Question, *, missed: bool) -> None:
-        """The asker stops waiting; `missed` when its deadline came. A call that nobody waits for any more is ended."""
-        question.missed = missed
-        question.answer.cancel()
-        if missed and not question.spare:
+    def missed(self, question: Question) -> None:
+        """The deadline came before the answer."""
+        if question.answer.done():
+            return
+        question.missed = True
+        if not question.spare:
             self.circuit.missed(asked_s=question.asked_s)
+        question.settle(Answer(Reason.DEADLINE_EXCEEDED))
+        self.leave(question)
+
+    def leave(self, question: Question) -> None:
+        """The asker waits no longer. A call that nobody waits for any more is ended."""
+        question.answer.cancel()
         if question in self._collecting:
             self._collecting.remove(question)
         for batch in (*self._batches, *self._spares):

@@ -33,7 +33,7 @@ async def preview(parts: Parts, request: RecommendationRequest, placement: Place
             score=each.score,
             source=each.source,
             reason=each.reason,
-            because=[Because(item_id=cause, share=share) for cause, share in each.because],
+            because=[Because(item_id=cause.item_id, share=cause.share) for cause in each.because],
             item=item,
         )
         for rank, each in enumerate(composed.candidates, start=1)

@@ -20,14 +20,14 @@ from evershelf.policy.compose import is_sound
 RANK_PATH = "/v1/rank"
 
 
-class Evidence(Struct, frozen=True, forbid_unknown_fields=True):
+class Evidence(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """See contracts.inference."""
 
     item_id: str
     share: Annotated[float, Meta(ge=0, le=1)]
 
 
-class RankedItem(Struct, frozen=True, forbid_unknown_fields=True):
+class RankedItem(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """See contracts.inference."""
 
     item_id: str
@@ -35,7 +35,7 @@ class RankedItem(Struct, frozen=True, forbid_unknown_fields=True):
     evidence: Annotated[tuple[Evidence, ...], Meta(max_length=EVIDENCE_MAX)]
 
 
-class Ranking(Struct, frozen=True, forbid_unknown_fields=True):
+class Ranking(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """See contracts.inference."""
 
     items: Annotated[tuple[RankedItem, ...], Meta(max_length=CANDIDATES_MAX)]

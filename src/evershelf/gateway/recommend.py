@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
-import orjson
+import msgspec
 from pydantic import JsonValue
 
 from evershelf.contracts.events import EventType
@@ -31,6 +31,7 @@ Interaction: TypeAlias = tuple[str, EventType, float]  # item, kind, age in s
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
 SPAN = "recommend"
+_encode = msgspec.json.Encoder().encode
 
 
 class Reply(NamedTuple):
@@ -86,15 +87,15 @@ async def decide(parts: Parts, ask: Ask) -> Decided:
         ask = parts.drills.touched(ask)
     known = parts.history.cached(ask.request.user_id, ask.request.session_id)
     query = _query(ask, known)
-    fallback = baseline(ask.shelf, query)
+    rungs = baseline(ask.shelf, query)
     asked_s = ask.clock.monotonic_s()
     reply = await _ask_model(parts, ask, query, known)
     asked_ms = (ask.clock.monotonic_s() - asked_s) * 1_000
     history = parts.history.cached(ask.request.user_id, ask.request.session_id)
     if history != known:  # read from PostgreSQL meanwhile: rules that depend on it hold for the baseline too
         query = _query(ask, history)
-        fallback = baseline(ask.shelf, query)
-    composed = compose(ask.shelf, query, reply, fallback)
+        rungs = baseline(ask.shelf, query)
+    composed = compose(ask.shelf, query, reply, rungs)
     history_ms = min(ask.waits.history_ms, asked_ms)
     return Decided(ask, query, history, reply, composed, history_ms, asked_ms - history_ms)
 
@@ -208,8 +209,7 @@ def _answer(parts: Parts, decided: Decided) -> Reply:
         _keep(parts, decided, head, elapsed_ms)
     except Exception as error:  # noqa: BLE001 - the source boundary: no record of an answer may cost the answer
         parts.telemetry.caught("record", error, recommendation_id=str(recommendation_id))
-    items = [placed(ask.shelf, *each) for each in enumerate(composed.candidates, 1)]
-    return Reply(orjson.dumps(head | {"items": items}), spans.headers(decided, elapsed_ms))
+    return Reply(_encode(head | {"items": placed(ask.shelf, composed.candidates)}), spans.headers(decided, elapsed_ms))
 
 
 def _keep(parts: Parts, decided: Decided, head: dict[str, JsonValue], elapsed_ms: float) -> None:

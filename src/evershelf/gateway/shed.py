@@ -4,7 +4,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-import orjson
+import msgspec
 
 from evershelf.contracts.placements import Placement
 from evershelf.contracts.recommendations import Reason, RecommendationRequest, Source
@@ -118,10 +118,10 @@ class ShedAnswers:
                 {"source": tried.source, "outcome": tried.outcome, "items": tried.items, "elapsed_ms": 0.0}
                 for tried in composed.attempts
             ],
-            "items": [placed(shelf, rank, candidate) for rank, candidate in enumerate(composed.candidates, start=1)],
+            "items": placed(shelf, composed.candidates),
         }
         return _Body(
-            rest=orjson.dumps(told)[1:],
+            rest=msgspec.json.encode(told)[1:],
             composed=composed,
             item_ids=frozenset(ids),
             fresh_until_s=min(

@@ -1,19 +1,22 @@
 """The shelf: one snapshot in memory with the item changes since, answering the ladder's questions without I/O."""
 
 import copy
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import TypeVar
 
-import orjson
+from msgspec import Raw, Struct
 
 from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
-from evershelf.policy.ladder import Candidate
+from evershelf.contracts.recommendations import Reason, Source
+from evershelf.policy.compose import Candidate
+from evershelf.policy.ladder import Cause, Scored
 from evershelf.registry.artifact import ArtifactRefused, Refusal
 from evershelf.registry.tensors import Tensors, open_tensors
 
@@ -23,7 +26,6 @@ RELATED_ROWS_MAX = 4_096
 # Entries looked at in one go while loading: a longer stretch of C code would hold up the event loop.
 _STRETCH = 10_000
 
-Scored = tuple[str, float]
 T = TypeVar("T", int, float)
 
 
@@ -65,11 +67,11 @@ class Shelf:
 
     def eligible(self, item_id: str, now_s: float) -> bool:
         """Whether the item may be shown at `now_s`; what is unknown may not."""
-        if (changed := self.changes.get(item_id)) is not None:
+        if self.changes and (changed := self.changes.get(item_id)) is not None:
             return changed.body is not None and not 0 < changed.expires_at_s <= now_s
-        if (position := self._columns.position.get(item_id)) is None:
-            return False
-        return bool(self._columns.available[position]) and not 0 < self._columns.expires_at[position] <= now_s
+        columns = self._columns
+        position = columns.position.get(item_id)
+        return position is not None and now_s < columns.shown_until[position]
 
     def open(self, item_id: str) -> bool:
         """Whether the item may be shown as far as its expiry allows; what is unknown may not."""
@@ -96,7 +98,7 @@ class Shelf:
 
     def body(self, item_id: str) -> bytes:
         """The item's JSON, encoded when it was stored. Raises KeyError for an item that is not known."""
-        if (changed := self.changes.get(item_id)) is not None and changed.body is not None:
+        if self.changes and (changed := self.changes.get(item_id)) is not None and changed.body is not None:
             return changed.body
         return self._columns.body(self._columns.position[item_id])
 
@@ -168,17 +170,25 @@ def changed(state: ItemState) -> Changed:
     )
 
 
-def placed(shelf: Shelf, rank: int, candidate: Candidate) -> dict[str, object]:
-    """A candidate's place in an answer, for orjson; the item's JSON is copied, never encoded again."""
-    return {
-        "item_id": candidate.item_id,
-        "rank": rank,
-        "score": candidate.score,
-        "source": candidate.source,
-        "reason": candidate.reason,
-        "because": [{"item_id": item_id, "share": share} for item_id, share in candidate.because],
-        "item": orjson.Fragment(shelf.body(candidate.item_id)),
-    }
+class Placed(Struct, frozen=True, gc=False):
+    """A candidate's place in an answer, for msgspec; the item's JSON is copied, never encoded again."""
+
+    item_id: str
+    rank: int
+    score: float
+    source: Source
+    reason: Reason
+    because: Sequence[Cause]
+    item: Raw
+
+
+def placed(shelf: Shelf, candidates: Sequence[Candidate]) -> list[Placed]:
+    """The items of an answer. Raises KeyError for one that is not known."""
+    body = shelf.body
+    return [
+        Placed(item_id, rank, score, source, reason, because, Raw(body(item_id)))
+        for rank, (item_id, score, source, reason, because) in enumerate(candidates, start=1)
+    ]
 
 
 def _prefixes(categories: Sequence[str]) -> Iterator[str]:
@@ -202,6 +212,14 @@ class _Columns:
         self.category_position = {name: position for position, name in enumerate(self._category_names)}
         self.available = _sized(tensors.integers("available"), len(self.ids))
         self.expires_at = _sized(tensors.integers("expires_at"), len(self.ids))
+        # Unix seconds: never where it is not available at all.
+        self.shown_until = array(
+            "d",
+            [
+                (end or inf) if available else -inf
+                for available, end in zip(self.available, self.expires_at, strict=True)
+            ],
+        )
         self.popular_indices = _below(tensors.integers("popular_indices"), len(self.ids))
         self.static_indices = _below(tensors.integers("static_indices"), len(self.ids))
         self._bodies = bytes(0) if not self.ids else tensors.integers("item_json")
@@ -239,7 +257,7 @@ class _Columns:
         if position is None:
             return ()
         rows = self._rows[table]
-        return [(self.ids[index], score) for index, score in rows.pairs_of(position)]
+        return list(zip(map(self.ids.__getitem__, rows.indices_of(position)), rows.scores_of(position), strict=True))
 
     def related(self, item_id: str) -> Mapping[str, float]:
         """Asked for the newest items of everybody's history, so the same few thousand rows again and again."""
@@ -277,9 +295,10 @@ class _Rows:
     def indices_of(self, row: int) -> "memoryview[int]":
         return self._indices[self._indptr[row] : self._indptr[row + 1]]
 
-    def pairs_of(self, row: int) -> Iterator[tuple[int, float]]:
-        begin, end = self._indptr[row], self._indptr[row + 1]
-        return zip(self._indices[begin:end], self._scores[begin:end] if self._scores is not None else (), strict=False)
+    def scores_of(self, row: int) -> "memoryview[float]":
+        """Raises TypeError for a table that is not scored."""
+        assert self._scores is not None
+        return self._scores[self._indptr[row] : self._indptr[row + 1]]
 
 
 def _texts(tensors: Tensors, name: str) -> list[str]:

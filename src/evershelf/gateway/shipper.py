@@ -168,7 +168,8 @@ class Shipper:
         except StorageRefused as error:
             # A decision is a record, not a promise: one that is refused is counted and let go, after its neighbours.
             await self._store_one_by_one(pool, rows, str(error))
-        await self._spool.decisions_shipped([each.sequence for each in spooled])
+        if spooled:
+            await self._spool.decisions_shipped(spooled[-1].sequence)
         return len(spooled)
 
     async def _store_one_by_one(self, pool: Pool, rows: Sequence[bytes], reason: str) -> None:

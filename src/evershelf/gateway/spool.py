@@ -187,9 +187,9 @@ class Spool:
         """The oldest decisions that wait for PostgreSQL."""
         return await self._ask(lambda file: file.decisions(limit))
 
-    async def decisions_shipped(self, sequences: Sequence[int]) -> None:
-        """Marks decisions as done with."""
-        await self._ask(lambda file: file.decisions_shipped(sequences))
+    async def decisions_shipped(self, through: int) -> None:
+        """Marks the decisions up to this sequence as done with."""
+        await self._ask(lambda file: file.decisions_shipped(through))
 
     async def tidy(self) -> None:
         """Lets nothing that was shipped outlive its shipping in the journal."""

@@ -71,5 +71,5 @@ INSERT INTO decisions (body) VALUES (?)
 -- name: read_decisions
 SELECT sequence, body FROM decisions ORDER BY sequence LIMIT ?
 
--- name: remove_decision
-DELETE FROM decisions WHERE sequence = ?
+-- name: remove_decisions
+DELETE FROM decisions WHERE sequence <= ?

@@ -119,14 +119,14 @@ class SpoolFile:
     def shipped(self, sequences: Sequence[int]) -> None:
         """Takes out what PostgreSQL has stored; what is no longer there counts nothing."""
         with self._transaction():
-            removed = self._remove("remove_pending", sequences)
+            removed = self._remove(sequences)
             self._count(stored=removed, pending=-removed)
             self._forget()
 
     def buried(self, sequences: Sequence[int]) -> None:
         """Takes out what now lies in dead letters."""
         with self._transaction():
-            removed = self._remove("remove_pending", sequences)
+            removed = self._remove(sequences)
             self._count(dead=removed, pending=-removed)
 
     def append_decisions(self, bodies: Sequence[bytes]) -> None:
@@ -139,10 +139,10 @@ class SpoolFile:
         """The oldest waiting decisions."""
         return [SpooledDecision(*row) for row in self._connection.execute(_sql("read_decisions"), (limit,))]
 
-    def decisions_shipped(self, sequences: Sequence[int]) -> None:
-        """Takes out decisions that have reached PostgreSQL."""
+    def decisions_shipped(self, through: int) -> None:
+        """Takes out the decisions up to this sequence, which have reached PostgreSQL."""
         with self._transaction():
-            self._count(decisions=-self._remove("remove_decision", sequences))
+            self._count(decisions=-self._connection.execute(_sql("remove_decisions"), (through,)).rowcount)
 
     def tidy(self) -> None:
         """Empties the journal, which else keeps what was shipped until that is written over."""
@@ -185,8 +185,8 @@ class SpoolFile:
         (first_hash,) = self._connection.execute(_sql("recall"), (event_id,)).fetchone()
         return EventStatus.DUPLICATE if first_hash == body_hash else EventStatus.CONFLICT
 
-    def _remove(self, statement: str, sequences: Sequence[int]) -> int:
-        return self._connection.executemany(_sql(statement), [(sequence,) for sequence in sequences]).rowcount
+    def _remove(self, sequences: Sequence[int]) -> int:
+        return self._connection.executemany(_sql("remove_pending"), [(sequence,) for sequence in sequences]).rowcount
 
     def _forget(self) -> None:
         forget_before_s = int(self._unix_s()) - self._remember_s

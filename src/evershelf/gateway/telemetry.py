@@ -73,6 +73,7 @@ class Telemetry:
             ["reason"],
             registry=self._registry,
         )
+        self._inference_counters: dict[Reason, Counter] = {}
         self._inference_duration = Histogram(
             "evershelf_inference_call_duration_seconds",
             "From asking inference to its answer, or to giving up.",
@@ -161,7 +162,9 @@ class Telemetry:
 
     def inference_called(self, outcome: Reason, elapsed_s: float) -> None:
         """Inference was asked; `outcome` is what came of it."""
-        self._inference_calls.labels(outcome.value).inc()
+        if (calls := self._inference_counters.get(outcome)) is None:
+            calls = self._inference_counters[outcome] = self._inference_calls.labels(outcome.value)
+        calls.inc()
         self._inference_duration.observe(elapsed_s)
 
     def event_judged(self, status: EventStatus) -> None:

@@ -59,7 +59,8 @@ def _trace(parts: Parts, decided: Decided, purpose: Purpose) -> dict[str, object
         "candidates": _candidates(parts, decided, offered[:CANDIDATES_KEPT]),
         "candidates_known": len(offered),
         "items": [
-            (each.item_id, each.score, each.source, each.reason, each.because) for each in decided.composed.candidates
+            (item_id, score, source, reason, [(cause.item_id, cause.share) for cause in because])
+            for item_id, score, source, reason, because in decided.composed.candidates
         ],
         "history_ms": round(decided.history_ms, 3),
         "inference_ms": round(decided.inference_ms, 3),

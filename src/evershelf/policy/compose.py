@@ -1,22 +1,17 @@
 """Composing the answer: a valid model reply replaces the baseline, the baseline fills the rest, and both say why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from math import isfinite
-from operator import ge
-from typing import Protocol
+from itertools import islice
+from sys import float_info
+from typing import NamedTuple, Protocol, TypeAlias
 
 from evershelf.contracts.recommendations import TROUBLE, Reason, Source
-from evershelf.policy.ladder import Candidate, Query, Shelf, Tried, admits
+from evershelf.policy.ladder import Cause, Query, Rung, Shelf, admits, causes_of_related
 
-
-class Evidence(Protocol):
-    """What composing needs of contracts.inference.Evidence, whoever decoded it."""
-
-    @property
-    def item_id(self) -> str: ...
-    @property
-    def share(self) -> float: ...
+# A candidate before its score is brought onto the answer's scale.
+_Raw: TypeAlias = tuple[str, float, Source, Reason, Sequence[Cause]]
 
 
 class RankedItem(Protocol):
@@ -27,7 +22,7 @@ class RankedItem(Protocol):
     @property
     def score(self) -> float: ...
     @property
-    def evidence(self) -> Sequence[Evidence]: ...
+    def evidence(self) -> Sequence[Cause]: ...
 
 
 class Ranking(Protocol):
@@ -52,6 +47,25 @@ class ModelReply:
     busy: bool = False  # inference, or a proxy before it, has too much to do: whose model it is does not matter
 
 
+class Candidate(NamedTuple):
+    """An item of the answer; its causes strongest first."""
+
+    item_id: str
+    score: float
+    source: Source
+    reason: Reason
+    because: Sequence[Cause] = ()
+
+
+class Tried(NamedTuple):
+    """A source that was tried, what came of it and how many items of the answer it gave."""
+
+    source: Source
+    outcome: Reason
+    items: int
+    elapsed_ms: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Composed:
     """The decided answer: candidates with scores in 0..1 that never rise, and the reasons for all of it."""
@@ -64,20 +78,18 @@ class Composed:
     attempts: list[Tried]
 
 
-def compose(shelf: Shelf, query: Query, reply: ModelReply, fallback: tuple[list[Candidate], list[Tried]]) -> Composed:
-    """The answer from the model's `reply` and the ladder's `fallback`; never fewer items than the latter."""
-    baseline, rungs = fallback
+def compose(shelf: Shelf, query: Query, reply: ModelReply, rungs: Sequence[Rung]) -> Composed:
+    """The answer from the model's `reply` and the baseline's `rungs`; never fewer items than those have."""
     personal, outcome = _personal(shelf, query, reply)
-    chosen = {candidate.item_id: candidate for candidate in personal}
+    chosen: list[_Raw] = personal
     if len(chosen) < query.k:
-        for candidate in baseline:
-            chosen.setdefault(candidate.item_id, candidate)
-    candidates = _level(list(chosen.values())[: query.k])
+        chosen = [*personal, *_filling(rungs, {item_id for item_id, *_ in personal})][: query.k]
+    candidates = _explained(shelf, query, _level(chosen))
     kept = [candidate.source for candidate in candidates]
     asked = [Tried(Source.MODEL, outcome, kept.count(Source.MODEL), reply.elapsed_ms)]
     if reply.history_trouble not in {None, outcome}:
         asked.insert(0, Tried(Source.MODEL, reply.history_trouble, 0))
-    attempts = asked + [rung._replace(items=kept.count(rung.source)) for rung in rungs]
+    attempts = asked + [Tried(rung.source, rung.outcome, kept.count(rung.source)) for rung in rungs]
     return Composed(
         candidates,
         source=kept[0] if kept else Source.STATIC,
@@ -88,34 +100,47 @@ def compose(shelf: Shelf, query: Query, reply: ModelReply, fallback: tuple[list[
     )
 
 
-def _personal(shelf: Shelf, query: Query, reply: ModelReply) -> tuple[list[Candidate], Reason]:
+def _personal(shelf: Shelf, query: Query, reply: ModelReply) -> tuple[list[_Raw], Reason]:
     """The model's best k eligible candidates and why they are, or are not, the answer."""
-    if reply.ranking is None:
-        return [], reply.outcome
-    if not is_sound(reply.ranking):
+    ranking, outcome = reply.ranking, reply.outcome
+    if ranking is None:
+        return [], outcome
+    if not is_sound(ranking):
         return [], Reason.INFERENCE_INVALID
-    if not reply.ranking.items:
+    if not ranking.items:
         return [], Reason.EMPTY_MODEL_ANSWER
-    if not reply.ranking.confident:
+    if not ranking.confident:
         return [], Reason.LOW_CONFIDENCE
-    personal: list[Candidate] = []
-    for item in reply.ranking.items:
-        if admits(shelf, query, item.item_id):
-            because = tuple([(piece.item_id, piece.share) for piece in item.evidence])
-            personal.append(Candidate(item.item_id, item.score, Source.MODEL, reply.outcome, because))
-            if len(personal) >= query.k:
-                break
-    return (personal, reply.outcome) if personal else ([], Reason.EMPTY_MODEL_ANSWER)
+    eligible = (item for item in ranking.items if admits(shelf, query, item.item_id))
+    personal: list[_Raw] = [
+        (item.item_id, item.score, Source.MODEL, outcome, item.evidence) for item in islice(eligible, query.k)
+    ]
+    return (personal, outcome) if personal else ([], Reason.EMPTY_MODEL_ANSWER)
+
+
+def _filling(rungs: Sequence[Rung], taken: AbstractSet[str]) -> list[_Raw]:
+    return [
+        (item_id, score, rung.source, rung.outcome, ())
+        for rung in rungs
+        for item_id, score in rung.items
+        if item_id not in taken
+    ]
 
 
 def is_sound(ranking: Ranking) -> bool:
     """Whether a reply keeps the contract that its types cannot express: unique ids, finite scores, best first."""
-    scores = [item.score for item in ranking.items]
-    distinct = len({item.item_id for item in ranking.items}) == len(scores)
-    return distinct and all(map(isfinite, scores)) and all(map(ge, scores, scores[1:]))
+    before, lowest = float_info.max, -float_info.max
+    seen = set()
+    for item in ranking.items:
+        score = item.score
+        if not lowest <= score <= before:  # NaN is in no order
+            return False
+        before = score
+        seen.add(item.item_id)
+    return len(seen) == len(ranking.items)
 
 
-def _level(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _level(candidates: Iterable[_Raw]) -> list[Candidate]:
     """Bring the scores of several sources onto one scale.
 
     Scores of different sources cannot be compared. Each source's run of candidates is scaled so that it starts where
@@ -126,7 +151,17 @@ def _level(candidates: Sequence[Candidate]) -> list[Candidate]:
     for item_id, score, candidate_source, reason, because in candidates:
         if candidate_source is not source:
             start, top, source = ceiling, score, candidate_source
-        share = score / top if top > 0 else 0.0
-        ceiling = max(0.0, min(start * share, ceiling))
+        if (share := start * (score / top) if top > 0 else 0.0) < ceiling:
+            ceiling = share if share > 0 else 0.0
         levelled.append(Candidate(item_id, ceiling, candidate_source, reason, because))
     return levelled
+
+
+def _explained(shelf: Shelf, query: Query, candidates: list[Candidate]) -> list[Candidate]:
+    """The same candidates, the related ones with their causes."""
+    if not any(candidate.source is Source.RELATED for candidate in candidates):
+        return candidates
+    causes_of = causes_of_related(shelf, query)
+    return [
+        each._replace(because=causes_of(each.item_id)) if each.source is Source.RELATED else each for each in candidates
+    ]

@@ -1,11 +1,11 @@
 """The ladder's lower rungs: the baseline, computed from memory on every request before any model is asked."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop
-from itertools import islice
-from typing import NamedTuple, Protocol, assert_never
+from itertools import chain, islice
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeAlias, assert_never
 
 from evershelf.contracts.recommendations import BECAUSE_MAX, Reason, Source
 
@@ -17,13 +17,16 @@ SEED_DECAY = 0.5
 RELATED_A_PLACE = 2
 
 
+Scored: TypeAlias = tuple[str, float]
+
+
 class Shelf(Protocol):
     """What the baseline needs of a snapshot. Lists are best first, scores positive; nothing here does I/O."""
 
     def related(self, item_id: str) -> Mapping[str, float]: ...
-    def popular(self) -> Sequence[tuple[str, float]]: ...
-    def popular_in(self, category: str) -> Sequence[tuple[str, float]]: ...
-    def static(self) -> Sequence[tuple[str, float]]: ...
+    def popular(self) -> Sequence[Scored]: ...
+    def popular_in(self, category: str) -> Sequence[Scored]: ...
+    def static(self) -> Sequence[Scored]: ...
     def everything(self, category: str | None) -> Iterable[str]: ...
     def categories_of(self, item_id: str) -> Sequence[str]: ...
     def eligible(self, item_id: str, now_s: float) -> bool: ...
@@ -42,41 +45,49 @@ class Query:
     now_s: float
 
 
-class Candidate(NamedTuple):
-    """An item under consideration. `because` names causing items with their shares (0..1), strongest first."""
+class Cause(Protocol):
+    """An item that brought another one here, and its share (0..1) in that."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def share(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A cause of an item on the `related` rung."""
 
     item_id: str
-    score: float
-    source: Source
-    reason: Reason
-    because: tuple[tuple[str, float], ...] = ()
+    share: float
 
 
-class Tried(NamedTuple):
-    """A source that was tried, what came of it and how many eligible items it gave."""
+class Rung(NamedTuple):
+    """Eligible items that no rung above this one gave, best first; `outcome` is their reason, or why there are none."""
 
     source: Source
     outcome: Reason
-    items: int
-    elapsed_ms: float = 0.0
+    items: list[Scored]
 
 
-def baseline(shelf: Shelf, query: Query) -> tuple[list[Candidate], list[Tried]]:
-    """Min(k, eligible) distinct eligible candidates, whatever the shelf holds; deterministic for equal arguments."""
-    chosen: dict[str, Candidate] = {}
-    tried: list[Tried] = []
+def baseline(shelf: Shelf, query: Query) -> list[Rung]:
+    """Min(k, eligible) distinct eligible items, whatever the shelf holds; deterministic for equal arguments."""
+    chosen: set[str] = set()
+    rungs: list[Rung] = []
     for source in query.ladder:
         if source is Source.MODEL or len(chosen) >= query.k:
             continue
-        before = len(chosen)
-        for candidate in _climb(source, shelf, query):
-            if candidate.item_id not in chosen and admits(shelf, query, candidate.item_id):
-                chosen[candidate.item_id] = candidate
+        reason, offered = _climb(source, shelf, query)
+        items: list[Scored] = []
+        for scored in offered:
+            item_id = scored[0]
+            if item_id not in chosen and admits(shelf, query, item_id):
+                chosen.add(item_id)
+                items.append(scored)
                 if len(chosen) >= query.k:
                     break
-        given = list(chosen.values())[before:]
-        tried.append(Tried(source, given[0].reason if given else Reason.NOTHING_TO_OFFER, len(given)))
-    return list(chosen.values()), tried
+        rungs.append(Rung(source, reason if items else Reason.NOTHING_TO_OFFER, items))
+    return rungs
 
 
 def admits(shelf: Shelf, query: Query, item_id: str) -> bool:
@@ -86,55 +97,60 @@ def admits(shelf: Shelf, query: Query, item_id: str) -> bool:
     return query.category is None or query.category in shelf.categories_of(item_id)
 
 
-def _climb(source: Source, shelf: Shelf, query: Query) -> Iterator[Candidate]:
+def _climb(source: Source, shelf: Shelf, query: Query) -> tuple[Reason, Iterable[Scored]]:
+    """What a rung offers, best first, and why."""
     match source:
         case Source.RELATED:
-            yield from _related(shelf, query)
+            return Reason.CONTEXTUAL if query.context_items else Reason.PERSONALIZED, _related(shelf, query)
         case Source.POPULAR_IN_CATEGORY:
             category, reason = _category(shelf, query)
-            yield from _as_candidates(shelf.popular_in(category) if category else (), source, reason)
+            return reason, shelf.popular_in(category) if category else ()
         case Source.POPULAR:
-            yield from _as_candidates(shelf.popular(), source, Reason.POPULAR)
+            return Reason.POPULAR, shelf.popular()
         case Source.STATIC:
-            yield from _as_candidates(shelf.static(), source, Reason.STATIC)
             # The last resort walks the catalog itself, so that no eligible item is missed while the shelf has a gap.
-            yield from (Candidate(item_id, 0.0, source, Reason.STATIC) for item_id in shelf.everything(query.category))
+            rest = ((item_id, 0.0) for item_id in shelf.everything(query.category))
+            return Reason.STATIC, chain(shelf.static(), rest)
         case Source.MODEL:
-            return
+            return Reason.NOTHING_TO_OFFER, ()
         case _:
             assert_never(source)
 
 
-def _as_candidates(scored: Iterable[tuple[str, float]], source: Source, reason: Reason) -> Iterator[Candidate]:
-    return (Candidate(item_id, score, source, reason) for item_id, score in scored)
-
-
-def _related(shelf: Shelf, query: Query) -> Iterator[Candidate]:
-    """Merge the related items of the newest seeds; ties go by item id, so that every process ranks alike."""
-    seeds = query.context_items or query.history
-    reason = Reason.CONTEXTUAL if query.context_items else Reason.PERSONALIZED
-    merged_max = None if query.category is not None else RELATED_A_PLACE * query.k
-    rows = [
-        (seed, SEED_DECAY**position, dict(islice(shelf.related(seed).items(), merged_max)))
-        for position, seed in enumerate(seeds[:SEEDS_MAX])
-    ]
+def _related(shelf: Shelf, query: Query) -> list[Scored]:
+    """Merge the related items of the newest seeds; equals stand in the order of their seeds, the same everywhere."""
     totals: dict[str, float] = {}
     total_of = totals.get
-    for _, weight, row in rows:
+    for _, weight, row in _seeds(shelf, query):
         for item_id, score in row.items():
-            totals[item_id] = total_of(item_id, 0.0) - score * weight
-    best_first = [(total, item_id) for item_id, total in totals.items()]
-    heapify(best_first)  # of some hundreds only the first few are taken
-    while best_first:
-        total, item_id = heappop(best_first)
-        parts = [(row[item_id] * weight, seed) for seed, weight, row in rows if item_id in row]
-        yield Candidate(item_id, -total, Source.RELATED, reason, _shares(parts, -total))
+            totals[item_id] = total_of(item_id, 0.0) + score * weight
+    return sorted(totals.items(), key=itemgetter(1), reverse=True)
 
 
-def _shares(parts: list[tuple[float, str]], total: float) -> tuple[tuple[str, float], ...]:
-    if len(parts) > 1:
+def _seeds(shelf: Shelf, query: Query) -> list[tuple[str, float, Mapping[str, float]]]:
+    """The newest seeds with their weights and the best of their related items."""
+    row_max = None if query.category is not None else RELATED_A_PLACE * query.k
+    return [
+        (seed, SEED_DECAY**position, _best(shelf.related(seed), row_max))
+        for position, seed in enumerate((query.context_items or query.history)[:SEEDS_MAX])
+    ]
+
+
+def _best(row: Mapping[str, float], row_max: int | None) -> Mapping[str, float]:
+    return row if row_max is None or len(row) <= row_max else dict(islice(row.items(), row_max))
+
+
+def causes_of_related(shelf: Shelf, query: Query) -> Callable[[str], Sequence[Cause]]:
+    """Tells of an item on the `related` rung which seeds brought it there; to be asked only of what is shown."""
+    seeds = _seeds(shelf, query)
+
+    def causes_of(item_id: str) -> Sequence[Cause]:
+        parts = [(row[item_id] * weight, seed) for seed, weight, row in seeds if item_id in row]
         parts.sort(key=lambda part: (-part[0], part[1]))
-    return tuple([(seed, part / total) for part, seed in parts[:BECAUSE_MAX]]) if total > 0 else ()
+        total = sum(part for part, _ in parts)
+        return tuple(Seed(seed, part / total) for part, seed in parts[:BECAUSE_MAX]) if total > 0 else ()
+
+    return causes_of
 
 
 def _category(shelf: Shelf, query: Query) -> tuple[str | None, Reason]:

@@ -1,7 +1,7 @@
 """The quality factor: how much of a full model answer the present load leaves room for, from 1 down to the baseline."""
 
 # Asked from the model beyond k: room for what eligibility may still remove.
-CANDIDATES_SPARE = 20
+CANDIDATES_SPARE = 10
 EVIDENCE_QUALITY_MIN = 0.5
 OCCUPANCY_FULL_QUALITY = 0.5
 # Load alone makes answers plainer; whether there is room at all is the limiter's decision.
