@@ -1,6 +1,6 @@
 """A shelf small enough to read in a test: the fake of what the ladder asks a snapshot."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evershelf.contracts.recommendations import Source
@@ -22,6 +22,10 @@ class FakeShelf:
 
     def related(self, item_id: str) -> Mapping[str, float]:
         return dict(self.related_table.get(item_id, ()))
+
+    def kept(self, key: Hashable, make: Callable[[], list[Scored]]) -> list[Scored]:
+        del key
+        return make()
 
     def popular(self) -> Sequence[Scored]:
         return self.popular_list

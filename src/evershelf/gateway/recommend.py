@@ -206,17 +206,19 @@ def _answer(parts: Parts, decided: Decided) -> Reply:
         degraded=composed.degraded, elapsed_s=elapsed_ms / 1_000, deadline_s=ask.deadline_ms / 1_000,
     )  # fmt: skip
     try:
-        _keep(parts, decided, head, elapsed_ms)
+        _keep(parts, decided, head, recommendation_id, elapsed_ms)
     except Exception as error:  # noqa: BLE001 - the source boundary: no record of an answer may cost the answer
         parts.telemetry.caught("record", error, recommendation_id=str(recommendation_id))
     return Reply(_encode(head | {"items": placed(ask.shelf, composed.candidates)}), spans.headers(decided, elapsed_ms))
 
 
-def _keep(parts: Parts, decided: Decided, head: dict[str, JsonValue], elapsed_ms: float) -> None:
+def _keep(
+    parts: Parts, decided: Decided, head: dict[str, JsonValue], recommendation_id: UUID, elapsed_ms: float
+) -> None:
     """What operators look at later: the series, the decision, the drill's report."""
     parts.series.answered(decided, elapsed_ms)
-    parts.decisions.record(recorded(parts, decided, head))
-    spans.end(parts, decided, head)
+    parts.decisions.record(recorded(parts, decided, head, recommendation_id))
+    spans.end(parts, decided, head, recommendation_id)
     if decided.ask.drill is not None or parts.drills.active:
         parts.drills.answered(decided, elapsed_ms)
 

@@ -2,7 +2,8 @@
 
 import copy
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -23,6 +24,8 @@ from evershelf.registry.tensors import Tensors, open_tensors
 NO_SNAPSHOT = "none"
 # Rows of related items that are kept as they are asked for: some 4 kB each.
 RELATED_ROWS_MAX = 4_096
+# Merged lists that are kept, the least recently used out first: some 9 kB each.
+KEPT_LISTS_MAX = 1_024
 # Entries looked at in one go while loading: a longer stretch of C code would hold up the event loop.
 _STRETCH = 10_000
 
@@ -112,6 +115,10 @@ class Shelf:
     def related(self, item_id: str) -> Mapping[str, float]:
         """Items related to this one with their scores, best first. Not to be changed: the next caller gets the same."""
         return self._columns.related(item_id)
+
+    def kept(self, key: Hashable, make: Callable[[], list[Scored]]) -> list[Scored]:
+        """What `make` gave for this key before, on this snapshot, or gives now. Not to be changed."""
+        return self._columns.kept(key, make)
 
     def popular(self) -> Sequence[Scored]:
         """The most popular items, best first."""
@@ -229,6 +236,7 @@ class _Columns:
         categories = len(self._category_names)
         self._item_categories = _Rows(tensors, "item_categories", len(self.ids), below=categories, scored=False)
         self._related: dict[str, Mapping[str, float]] = {}
+        self._kept: OrderedDict[Hashable, list[Scored]] = OrderedDict()
         self._rows = {
             "related": _Rows(tensors, "related", len(self.ids), below=len(self.ids), scored=True),
             "category_popular": _Rows(tensors, "category_popular", categories, below=len(self.ids), scored=True),
@@ -242,6 +250,7 @@ class _Columns:
         columns.ids, columns.open, columns.position, columns.category_position = [], [], {}, {}
         columns.popular_indices = columns.static_indices = memoryview(b"")
         columns._rows, columns._members, columns._related = {}, {}, {}  # noqa: SLF001 - our own class
+        columns._kept = OrderedDict()  # noqa: SLF001 - the same
         return columns
 
     def body(self, position: int) -> bytes:
@@ -269,6 +278,15 @@ class _Columns:
                 self._related.clear()
             self._related[item_id] = row
         return row
+
+    def kept(self, key: Hashable, make: Callable[[], list[Scored]]) -> list[Scored]:
+        if (made := self._kept.get(key)) is None:
+            made = self._kept[key] = make()
+            if len(self._kept) > KEPT_LISTS_MAX:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return made
 
     def scored(self, name: str, begin: int, end: int) -> list[Scored]:
         if begin == end:

@@ -41,7 +41,7 @@ def called(ask: Ask, reply: ModelReply) -> None:
         ask.trace.called(ask.clock.monotonic_s(), {"evershelf.outcome": reply.outcome.value})
 
 
-def end(parts: Parts, decided: Decided, head: Mapping[str, JsonValue]) -> None:
+def end(parts: Parts, decided: Decided, head: Mapping[str, JsonValue], recommendation_id: UUID) -> None:
     """The answer is composed: ends its trace, and writes its line if it belongs to the share that has one."""
     ask = decided.ask
     trace, waits = ask.trace, ask.waits
@@ -50,12 +50,11 @@ def end(parts: Parts, decided: Decided, head: Mapping[str, JsonValue]) -> None:
             read = waits.began_s, waits.began_s + waits.history_ms / 1_000
             trace.span("history", read, {"db.system.name": "postgresql"}, calls_out=True)
         trace.end(ask.clock.monotonic_s(), _attributes(head))
-    recommendation_id = head["recommendation_id"]
-    logged = UUID(str(recommendation_id)).int % _STEPS < parts.settings.gateway_answer_log_share * _STEPS
+    logged = recommendation_id.int % _STEPS < parts.settings.gateway_answer_log_share * _STEPS
     if logged or trace is not None:
         told = {name: head[name] for name in _TOLD}
         more = {} if trace is None else {"trace_id": trace.trace_id}
-        log.info("answered", recommendation_id=recommendation_id, **told, **more)
+        log.info("answered", recommendation_id=str(recommendation_id), **told, **more)
 
 
 def _attributes(head: Mapping[str, JsonValue]) -> Attributes:

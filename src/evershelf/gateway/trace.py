@@ -24,11 +24,17 @@ EXCLUDED_KEPT = 50
 PLACEMENTS_ENCODED_MAX = 256
 
 
-def recorded(parts: Parts, decided: Decided, head: dict[str, JsonValue], purpose: Purpose = Purpose.ANSWER) -> Decision:
+def recorded(
+    parts: Parts,
+    decided: Decided,
+    head: dict[str, JsonValue],
+    recommendation_id: UUID,
+    purpose: Purpose = Purpose.ANSWER,
+) -> Decision:
     """The decision record of an answer whose `head` is as it was told."""
     ask, composed = decided.ask, decided.composed
     return Decision(
-        recommendation_id=UUID(str(head["recommendation_id"])),
+        recommendation_id=recommendation_id,
         decided_at=datetime.fromtimestamp(ask.clock.unix_s(), UTC),
         placement=ask.placement.name,
         user_id=ask.request.user_id,

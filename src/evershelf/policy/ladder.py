@@ -1,7 +1,7 @@
 """The ladder's lower rungs: the baseline, computed from memory on every request before any model is asked."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
@@ -21,9 +21,13 @@ Scored: TypeAlias = tuple[str, float]
 
 
 class Shelf(Protocol):
-    """What the baseline needs of a snapshot. Lists are best first, scores positive; nothing here does I/O."""
+    """What the baseline needs of a snapshot. Lists are best first, scores positive; nothing here does I/O.
+
+    `kept` is what `make` gave for this key before, on this snapshot, or gives now. Neither may change the list.
+    """
 
     def related(self, item_id: str) -> Mapping[str, float]: ...
+    def kept(self, key: Hashable, make: Callable[[], list[Scored]]) -> list[Scored]: ...
     def popular(self) -> Sequence[Scored]: ...
     def popular_in(self, category: str) -> Sequence[Scored]: ...
     def static(self) -> Sequence[Scored]: ...
@@ -118,22 +122,30 @@ def _climb(source: Source, shelf: Shelf, query: Query) -> tuple[Reason, Iterable
 
 
 def _related(shelf: Shelf, query: Query) -> list[Scored]:
-    """Merge the related items of the newest seeds; equals stand in the order of their seeds, the same everywhere."""
+    """Merge the related items of the newest seeds; a page asks for several placements with the same ones."""
+    seeds, row_max = _seeds(query)
+    return shelf.kept((seeds, row_max), lambda: _merged(_rows(shelf, seeds, row_max)))
+
+
+def _merged(rows: Iterable[tuple[str, float, Mapping[str, float]]]) -> list[Scored]:
+    """Equals stand in the order of their seeds, the same everywhere."""
     totals: dict[str, float] = {}
     total_of = totals.get
-    for _, weight, row in _seeds(shelf, query):
+    for _, weight, row in rows:
         for item_id, score in row.items():
             totals[item_id] = total_of(item_id, 0.0) + score * weight
     return sorted(totals.items(), key=itemgetter(1), reverse=True)
 
 
-def _seeds(shelf: Shelf, query: Query) -> list[tuple[str, float, Mapping[str, float]]]:
-    """The newest seeds with their weights and the best of their related items."""
+def _seeds(query: Query) -> tuple[tuple[str, ...], int | None]:
+    """The newest seeds, and how many related items of each are looked at."""
     row_max = None if query.category is not None else RELATED_A_PLACE * query.k
-    return [
-        (seed, SEED_DECAY**position, _best(shelf.related(seed), row_max))
-        for position, seed in enumerate((query.context_items or query.history)[:SEEDS_MAX])
-    ]
+    return (query.context_items or query.history)[:SEEDS_MAX], row_max
+
+
+def _rows(shelf: Shelf, seeds: Sequence[str], row_max: int | None) -> list[tuple[str, float, Mapping[str, float]]]:
+    """The seeds with their weights and the best of their related items."""
+    return [(seed, SEED_DECAY**position, _best(shelf.related(seed), row_max)) for position, seed in enumerate(seeds)]
 
 
 def _best(row: Mapping[str, float], row_max: int | None) -> Mapping[str, float]:
@@ -142,10 +154,10 @@ def _best(row: Mapping[str, float], row_max: int | None) -> Mapping[str, float]:
 
 def causes_of_related(shelf: Shelf, query: Query) -> Callable[[str], Sequence[Cause]]:
     """Tells of an item on the `related` rung which seeds brought it there; to be asked only of what is shown."""
-    seeds = _seeds(shelf, query)
+    rows = _rows(shelf, *_seeds(query))
 
     def causes_of(item_id: str) -> Sequence[Cause]:
-        parts = [(row[item_id] * weight, seed) for seed, weight, row in seeds if item_id in row]
+        parts = [(row[item_id] * weight, seed) for seed, weight, row in rows if item_id in row]
         parts.sort(key=lambda part: (-part[0], part[1]))
         total = sum(part for part, _ in parts)
         return tuple(Seed(seed, part / total) for part, seed in parts[:BECAUSE_MAX]) if total > 0 else ()

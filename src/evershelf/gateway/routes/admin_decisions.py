@@ -71,8 +71,9 @@ async def replay(http: Request, recommendation_id: UUID) -> Replay:
     decided, elapsed_ms = await considered(
         parts, before.request, placement or before.definition, before.decision.deadline_ms
     )
-    head = told(decided, parts.outside.new_id(), now_s=parts.outside.clock.unix_s(), elapsed_ms=elapsed_ms)
-    again = recorded(parts, decided, head, Purpose.REPLAY)
+    new_id = parts.outside.new_id()
+    head = told(decided, new_id, now_s=parts.outside.clock.unix_s(), elapsed_ms=elapsed_ms)
+    again = recorded(parts, decided, head, new_id, Purpose.REPLAY)
     parts.decisions.record(again)
     now = explained(parts, again, Origin.MEMORY)
     moves, same_items = moves_between(before, now)
