@@ -1,7 +1,6 @@
 """Answers one query with one loaded model: ids in, a Ranking as JSON out."""
 
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 
 import numpy as np
 import orjson
@@ -9,7 +8,7 @@ import orjson
 from evershelf.contracts.inference import RankQuery
 from evershelf.contracts.manifest import ServingConfig
 from evershelf.inference.artifact_loader import LoadedModel
-from evershelf.models.recommender import UNKNOWN_ITEM, RankedList
+from evershelf.models.recommender import NO_EVIDENCE, UNKNOWN_ITEM, RankedList
 
 SECONDS_A_DAY = 86_400
 
@@ -41,15 +40,32 @@ def reply(model: LoadedModel, rankings: Sequence[bytes]) -> bytes:
 
 
 def _encode(model: LoadedModel, ranked: RankedList, *, evidence: bool) -> bytes:
-    ids, causes = model.item_ids, _evidence(model.item_ids, ranked) if evidence else repeat(())
-    items = zip(ranked.items.tolist(), ranked.scores.tolist(), causes, strict=False)
     return orjson.dumps(
         {
-            "items": [{"item_id": ids[item], "score": score, "evidence": because} for item, score, because in items],
+            "items": _items(model.item_ids, ranked, evidence=evidence),
             "confidence": confidence_of(model.manifest.serving, ranked),
             "confident": is_confident(model.manifest.serving, ranked),
         }
     )
+
+
+def _items(ids: Sequence[str], ranked: RankedList, *, evidence: bool) -> list[dict[str, object]]:
+    items, scores = ranked.items.tolist(), ranked.scores.tolist()
+    if not evidence:
+        return [
+            {"item_id": ids[item], "score": score, "evidence": ()} for item, score in zip(items, scores, strict=True)
+        ]
+    # Rounding may leave a single cause with a hair more than the whole.
+    shares = np.minimum(ranked.evidence_shares, 1.0).tolist()
+    told = []
+    for item, score, causes, parts in zip(items, scores, ranked.evidence_items.tolist(), shares, strict=True):
+        because = []
+        for cause, part in zip(causes, parts, strict=True):
+            if cause == NO_EVIDENCE:
+                break
+            because.append({"item_id": ids[cause], "share": part})
+        told.append({"item_id": ids[item], "score": score, "evidence": because})
+    return told
 
 
 def is_confident(serving: ServingConfig, ranked: RankedList) -> bool:
@@ -62,10 +78,3 @@ def confidence_of(serving: ServingConfig, ranked: RankedList) -> float:
     """How often histories with as much evidence were served well; where that was not measured, what is known of it."""
     found = [bucket.hit_rate for bucket in serving.confidence if bucket.evidence_items <= ranked.evidence_items_known]
     return found[-1] if found else ranked.known_share
-
-
-def _evidence(ids: tuple[str, ...], ranked: RankedList) -> Iterator[list[dict[str, object]]]:
-    # Rounding may leave a single cause with a hair more than the whole.
-    shares = np.minimum(ranked.evidence_shares, 1.0)
-    for causes, parts in zip(ranked.evidence_items.tolist(), shares.tolist(), strict=True):
-        yield [{"item_id": ids[cause], "share": part} for cause, part in zip(causes, parts, strict=True) if cause >= 0]
