@@ -1,4 +1,5 @@
 -- The spool's SQLite database. Statements are run by name (spool_file.py); the one named `schema` is a script.
+-- A row of parameters in brackets, (?, ?), may be repeated: many rows in one statement.
 
 -- name: schema
 -- Which ids were accepted, and a hash of what was said, so that sending twice is harmless after shipping too.
@@ -32,6 +33,9 @@ INSERT INTO counts VALUES (1, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING;
 -- name: remember
 INSERT INTO remembered (event_id, body_hash, accepted_at) VALUES (?, ?, ?) ON CONFLICT (event_id) DO NOTHING
 
+-- name: newest_remembered
+SELECT max(sequence) FROM remembered
+
 -- name: recall
 SELECT body_hash FROM remembered WHERE event_id = ?
 
@@ -45,7 +49,7 @@ SELECT sequence, body FROM pending ORDER BY sequence LIMIT ?
 SELECT sequence, body FROM pending ORDER BY sequence DESC LIMIT ?
 
 -- name: remove_pending
-DELETE FROM pending WHERE sequence = ?
+DELETE FROM pending WHERE sequence IN (VALUES (?))
 
 -- name: move_counts
 -- accepted, stored, dead, pending, decisions: by how much each moves.

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from pydantic import ValidationError
 
@@ -19,11 +21,17 @@ from evershelf.gateway.outside import open_sqlite
 
 SCHEMA_VERSION = 1
 JOURNAL_BYTES_MAX = 64 * 1_024 * 1_024
+# So many pages (4 KiB) in the journal are folded into the file, by the commit that finds them.
+JOURNAL_PAGES_FOLDED = 8_000
+CACHE_KIB_MAX = 16_384
 # A file up to this size is read through at opening; in a larger one damage is found when it is met.
 CHECKED_BYTES_MAX = 32 * 1_024 * 1_024
+HELD_EVENTS_MAX = 5_000
+_ROWS_A_STEP = (256, 64, 16, 4, 1)  # few, for each is a statement of its own
 FORGET_ROWS_MAX = 2_000  # a removal; twice the usual batch, so that forgetting keeps up with accepting
 QUARANTINED_MAX = 10
 _HASH_BYTES = 16
+_PARAMETERS = re.compile(r"\(\?(?:, \?)*\)")
 _SQLITE_PRIMARY_CODE = 0xFF
 _FILES_OF_A_DATABASE = ("", "-wal", "-shm")
 
@@ -67,6 +75,44 @@ class SpoolDamagedError(Exception):
     """The file is no database, or not a whole one. What it holds cannot be trusted, so it is put aside."""
 
 
+class _Row(NamedTuple):
+    """An event as it is kept."""
+
+    event_id: bytes
+    body_hash: bytes
+    body: bytes
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        body = _encoded(event)
+        return cls(event.event_id.bytes, hashlib.blake2b(body, digest_size=_HASH_BYTES).digest(), body)
+
+
+class _Held:
+    """The waiting events once more in memory, so that shipping need not read them, as long as they are few."""
+
+    def __init__(self) -> None:
+        self._events: dict[int, SpooledEvent] = {}
+
+    def holds_all(self, pending: int) -> bool:
+        """Whether all waiting events are here. Another process at the same file may make it say so in error:
+        what it then ships twice is counted once, and what it misses it reads from the file once it holds none.
+        """
+        return len(self._events) == pending
+
+    def add(self, events: Iterable[SpooledEvent]) -> None:
+        self._events.update((each.sequence, each) for each in events)
+        if len(self._events) > HELD_EVENTS_MAX:
+            self._events.clear()
+
+    def oldest(self, limit: int) -> list[SpooledEvent]:
+        return [*islice(self._events.values(), limit)]
+
+    def drop(self, sequences: Iterable[int]) -> None:
+        for sequence in sequences:
+            self._events.pop(sequence, None)
+
+
 class SpoolFile:
     """An open spool. Every change is on disk when its method returns, or has not happened at all.
 
@@ -86,6 +132,7 @@ class SpoolFile:
         self._unix_s = unix_s
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = connect(path)
+        self._held = _Held()
         try:
             self._prepare(path)
             self.counts = self._read_counts()
@@ -97,17 +144,29 @@ class SpoolFile:
         """Closes the database; SQLite folds its journal into it."""
         self._connection.close()
 
-    def append(self, batches: Iterable[Sequence[Event]]) -> list[list[EventStatus]]:
+    def append(self, batches: Sequence[Sequence[Event]]) -> list[list[EventStatus]]:
         """Commits all batches at once: ACCEPTED, DUPLICATE or CONFLICT for each event, in order."""
+        events = list(chain.from_iterable(batches))
+        rows, now_s = [_Row.of(event) for event in events], int(self._unix_s())
+        whole = self._held.holds_all(self.counts.pending)
         with self._transaction():
-            now_s = int(self._unix_s())
-            statuses = [[self._append(event, now_s) for event in batch] for batch in batches]
-            accepted = sum(batch.count(EventStatus.ACCEPTED) for batch in statuses)
+            new = self._append_new(rows, now_s)
+            fates = [self._append(row, now_s) for row in rows] if new is None else new
+            accepted = sum(isinstance(fate, int) for fate in fates)
             self._count(accepted=accepted, pending=accepted)
-        return statuses
+        if whole:
+            self._held.add(
+                SpooledEvent(fate, row.body, event)
+                for fate, row, event in zip(fates, rows, events, strict=True)
+                if isinstance(fate, int)
+            )
+        told = iter([EventStatus.ACCEPTED if isinstance(fate, int) else fate for fate in fates])
+        return [list(islice(told, len(batch))) for batch in batches]
 
     def pending(self, limit: int) -> list[SpooledEvent]:
         """The oldest waiting events, in order of acceptance."""
+        if self._held.holds_all(self.counts.pending):
+            return self._held.oldest(limit)
         rows = self._connection.execute(_sql("read_pending"), (limit,))
         return [SpooledEvent(sequence, body, _decoded(body)) for sequence, body in rows]
 
@@ -122,17 +181,19 @@ class SpoolFile:
             removed = self._remove(sequences)
             self._count(stored=removed, pending=-removed)
             self._forget()
+        self._held.drop(sequences)
 
     def buried(self, sequences: Sequence[int]) -> None:
         """Takes out what now lies in dead letters."""
         with self._transaction():
             removed = self._remove(sequences)
             self._count(dead=removed, pending=-removed)
+        self._held.drop(sequences)
 
     def append_decisions(self, bodies: Sequence[bytes]) -> None:
         """Commits encoded decisions."""
         with self._transaction():
-            self._connection.executemany(_sql("add_decision"), [(body,) for body in bodies])
+            self._run_for_all("add_decision", [(body,) for body in bodies])
             self._count(decisions=len(bodies))
 
     def decisions(self, limit: int) -> list[SpooledDecision]:
@@ -163,6 +224,10 @@ class SpoolFile:
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA secure_delete = ON")  # what was shipped is overwritten, not only let go
         execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
+        # Ids are random, so every commit touches most pages of their index: written into the file once in many commits.
+        execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES_FOLDED}")
+        execute(f"PRAGMA cache_size = -{CACHE_KIB_MAX}")
+        execute("PRAGMA temp_store = MEMORY")  # what a statement may have to undo
         if (
             path.stat().st_size <= CHECKED_BYTES_MAX
             and (found := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok"
@@ -175,18 +240,44 @@ class SpoolFile:
             f"BEGIN IMMEDIATE; {_sql('schema')} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 
-    def _append(self, event: Event, now_s: int) -> EventStatus:
-        body = _encoded(event)
-        event_id, body_hash = event.event_id.bytes, hashlib.blake2b(body, digest_size=_HASH_BYTES).digest()
-        added = self._connection.execute(_sql("remember"), (event_id, body_hash, now_s))
+    def _append_new(self, rows: Sequence[_Row], now_s: int) -> "list[int | EventStatus] | None":
+        """The sequences of all; None, and nothing done, where the id of any was there before."""
+        self._connection.execute("SAVEPOINT all_new")
+        added = self._run_for_all("remember", [(row.event_id, row.body_hash, now_s) for row in rows])
+        if whole := added == len(rows):
+            # SQLite numbers a new row one higher than any row there ever was.
+            (newest,) = self._connection.execute(_sql("newest_remembered")).fetchone()
+            sequences: list[int | EventStatus] = [*range(newest - added + 1, newest + 1)]
+            self._run_for_all("add_pending", [*zip(sequences, [row.body for row in rows], strict=True)])
+        else:
+            self._connection.execute("ROLLBACK TO all_new")
+        self._connection.execute("RELEASE all_new")
+        return sequences if whole else None
+
+    def _append(self, row: _Row, now_s: int) -> int | EventStatus:
+        """The sequence of a new event, else what it is."""
+        added = self._connection.execute(_sql("remember"), (row.event_id, row.body_hash, now_s))
         if added.rowcount == 1:
-            self._connection.execute(_sql("add_pending"), (added.lastrowid, body))
-            return EventStatus.ACCEPTED
-        (first_hash,) = self._connection.execute(_sql("recall"), (event_id,)).fetchone()
-        return EventStatus.DUPLICATE if first_hash == body_hash else EventStatus.CONFLICT
+            self._connection.execute(_sql("add_pending"), (added.lastrowid, row.body))
+            return int(added.lastrowid or 0)
+        (first_hash,) = self._connection.execute(_sql("recall"), (row.event_id,)).fetchone()
+        return EventStatus.DUPLICATE if first_hash == row.body_hash else EventStatus.CONFLICT
 
     def _remove(self, sequences: Sequence[int]) -> int:
-        return self._connection.executemany(_sql("remove_pending"), [(sequence,) for sequence in sequences]).rowcount
+        return self._run_for_all("remove_pending", [(sequence,) for sequence in sequences])
+
+    def _run_for_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
+        """Runs a statement of one row for many; how many rows it changed.
+
+        Many in one step, for at the end of each this thread waits for its turn with the event loop's.
+        """
+        changed = begin = 0
+        for size in _ROWS_A_STEP:
+            while len(rows) - begin >= size:
+                values = [*chain.from_iterable(rows[begin : begin + size])]
+                changed += self._connection.execute(_sql_for(statement, size), values).rowcount
+                begin += size
+        return changed
 
     def _forget(self) -> None:
         forget_before_s = int(self._unix_s()) - self._remember_s
@@ -235,6 +326,12 @@ def put_aside(path: Path, *, now_s: float) -> Path:
             Path(f"{path}{ending}").rename(f"{aside}{ending}")
     _sync_folder(path.parent)
     return aside
+
+
+@cache
+def _sql_for(name: str, rows: int) -> str:
+    """A statement with its row of parameters repeated."""
+    return _PARAMETERS.sub(lambda row: ", ".join([row[0]] * rows), _sql(name))
 
 
 def _encoded(event: Event) -> bytes:
