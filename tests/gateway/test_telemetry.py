@@ -51,7 +51,7 @@ def test_a_deadline_is_missed_only_past_it(telemetry):
 def test_every_event_status_is_there_from_the_start(telemetry):
     # Promise: a rate can be taken of what has not happened yet.
     assert total(telemetry, "evershelf_events_total") == 0
-    telemetry.event_judged(EventStatus.ACCEPTED)
+    telemetry.events_judged(EventStatus.ACCEPTED, 1)
     statuses = {dict(have).get("status") for found, have in samples(telemetry) if found == "evershelf_events_total"}
     assert statuses == set(EventStatus)
     assert total(telemetry, "evershelf_events_total", status="accepted") == 1

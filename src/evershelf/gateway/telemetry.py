@@ -73,7 +73,6 @@ class Telemetry:
             ["reason"],
             registry=self._registry,
         )
-        self._inference_counters: dict[Reason, Counter] = {}
         self._inference_duration = Histogram(
             "evershelf_inference_call_duration_seconds",
             "From asking inference to its answer, or to giving up.",
@@ -162,14 +161,12 @@ class Telemetry:
 
     def inference_called(self, outcome: Reason, elapsed_s: float) -> None:
         """Inference was asked; `outcome` is what came of it."""
-        if (calls := self._inference_counters.get(outcome)) is None:
-            calls = self._inference_counters[outcome] = self._inference_calls.labels(outcome.value)
-        calls.inc()
+        self._inference_calls.labels(outcome.value).inc()
         self._inference_duration.observe(elapsed_s)
 
-    def event_judged(self, status: EventStatus) -> None:
-        """The fate of one event was told to its sender."""
-        self._events.labels(status.value).inc()
+    def events_judged(self, status: EventStatus, count: int) -> None:
+        """That fate of so many events was told to their sender."""
+        self._events.labels(status.value).inc(count)
 
     def snapshot_refused(self) -> None:
         """A snapshot was not adopted; the last good one stays."""

@@ -12,9 +12,12 @@ class Judgement:
     status: EventStatus
     detail: str | None = None
 
-    @property
-    def is_accepted(self) -> bool:
-        return self.status in {EventStatus.ACCEPTED, EventStatus.ACCEPTED_UNKNOWN_ITEM}
+
+ACCEPTED = frozenset({EventStatus.ACCEPTED, EventStatus.ACCEPTED_UNKNOWN_ITEM})
+_ACCEPTED = Judgement(EventStatus.ACCEPTED)
+_ACCEPTED_UNKNOWN_ITEM = Judgement(
+    EventStatus.ACCEPTED_UNKNOWN_ITEM, "item_id is not in the catalog; the event is kept"
+)
 
 
 def judge(event: Event, *, now_s: float, item_known: bool) -> Judgement:
@@ -29,6 +32,4 @@ def judge(event: Event, *, now_s: float, item_known: bool) -> Judgement:
         return Judgement(EventStatus.REJECTED_FUTURE, detail)
     if event.occurred_at < OCCURRED_AT_MIN:
         return Judgement(EventStatus.REJECTED_INVALID, "occurred_at lies before 1990: check the sender's clock")
-    if not item_known:
-        return Judgement(EventStatus.ACCEPTED_UNKNOWN_ITEM, "item_id is not in the catalog; the event is kept")
-    return Judgement(EventStatus.ACCEPTED)
+    return _ACCEPTED if item_known else _ACCEPTED_UNKNOWN_ITEM

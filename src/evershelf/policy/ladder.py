@@ -84,8 +84,7 @@ def baseline(shelf: Shelf, query: Query) -> list[Rung]:
         reason, offered = _climb(source, shelf, query)
         items: list[Scored] = []
         for scored in offered:
-            item_id = scored[0]
-            if item_id not in chosen and admits(shelf, query, item_id):
+            if (item_id := scored[0]) not in chosen and admits(shelf, query, item_id):
                 chosen.add(item_id)
                 items.append(scored)
                 if len(chosen) >= query.k:

@@ -1,6 +1,7 @@
 """POST /v1/events: takes reports, and says "accepted" only of what is on disk."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ from evershelf.gateway.auth import require
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError, read_body
 from evershelf.gateway.spool import SpoolError
-from evershelf.policy.intake import judge
+from evershelf.policy.intake import ACCEPTED, judge
 
 RETRY_AFTER_S = 5
 # So many events are looked at before other requests get their turn on the event loop: about half a millisecond.
@@ -25,7 +26,6 @@ EVENTS_A_TURN = 50
 COMPLAINTS_MAX = 3
 
 _EVENT = TypeAdapter(Event)
-_TAKEN = frozenset({EventStatus.ACCEPTED, EventStatus.ACCEPTED_UNKNOWN_ITEM})
 _ANSWERS: dict[int | str, dict[str, Any]] = {  # Any: FastAPI's own type for free-form OpenAPI
     202: {"model": EventBatchResult, "description": "Each event judged by itself; what is accepted is on disk."},
     400: {"model": Problem, "description": "The body is not JSON."},
@@ -39,7 +39,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {  # Any: FastAPI's own type for fre
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Candidate:
     """An event that goes to the spool, and its place in the batch."""
 
@@ -79,13 +79,14 @@ async def taken(parts: Parts, body: bytes) -> bytes:
     """What became of each event of the batch, as JSON. Raises malformed-json, invalid-request, events-not-durable."""
     judged = await _judge(parts, _parse_batch(body))
     results = await _accept(parts, judged)
-    for result in results:
-        parts.telemetry.event_judged(result.status)
+    told = Counter(result.status for result in results)
+    for status, count in told.items():
+        parts.telemetry.events_judged(status, count)
     parts.series.reported(
         [(each.event, results[each.index].status) for each in judged if isinstance(each, _Candidate)], results
     )
-    accepted = sum(result.status in _TAKEN for result in results)
-    rejected = len(results) - accepted - sum(result.status is EventStatus.DUPLICATE for result in results)
+    accepted = sum(told[status] for status in ACCEPTED)
+    rejected = len(results) - accepted - told[EventStatus.DUPLICATE]
     answer = EventBatchResult(accepted=accepted, rejected=rejected, results=results)
     return answer.model_dump_json().encode()
 
@@ -123,7 +124,7 @@ def _judge_one(parts: Parts, index: int, raw: JsonValue, now_s: float) -> _Judge
             index=index, event_id=_claimed_id(raw), status=EventStatus.REJECTED_INVALID, detail=_complaints(error)
         )
     judgement = judge(event, now_s=now_s, item_known=parts.snapshots.current.knows(event.item_id))
-    if judgement.is_accepted:
+    if judgement.status in ACCEPTED:
         return _Candidate(index, event, judgement.status, judgement.detail)
     return EventResult(index=index, event_id=str(event.event_id), status=judgement.status, detail=judgement.detail)
 
