@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/hotspots.py [--form smoke|short|long] [--json] [--concurrency 64]
 Real gateway, inference and PostgreSQL, 100k items, as in `serve.py`. py-spy is installed into a throw-away environment
-and reads the processes' memory without stopping them; it needs the right to (root, or kernel.yama.ptrace_scope = 0).
+and stops the processes for each sample; it needs the right to (root, or kernel.yama.ptrace_scope = 0).
 A sample belongs to the innermost file of ours that is being run, with what libraries do on its behalf, and if none is,
 to the library's file; `event loop` is uvloop with the kernel's part in reading, writing and waiting. CPU a request is
 measured before, without py-spy.
@@ -72,7 +72,7 @@ def look(told: Told, py_spy: Path, folder: Path, form: str, concurrency: int) ->
 def sampled(made: Variant, asked: Questions, concurrency: int, how: Sequence[str]) -> None:
     """Writes a file of stacks for each process, taken under the same load."""
     py_spy, folder, seconds = how
-    options = ("--format", "raw", "--nonblocking", "--rate", str(SAMPLES_PER_S), "--duration", seconds)
+    options = ("--format", "raw", "--rate", str(SAMPLES_PER_S), "--duration", seconds)
     watchers = [
         subprocess.Popen(
             [py_spy, "record", "--pid", str(pid), "--output", f"{folder}/{name}", *options],
