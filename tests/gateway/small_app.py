@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import httpx2
@@ -26,7 +26,7 @@ def bearer(key_id: str, secret_part: str = SECRET_PART) -> dict[str, str]:
     return {"Authorization": f"Bearer evs_{key_id}_{secret_part}"}
 
 
-def stored_key(key_id: str, *scopes: Scope, revoked: bool = False) -> StoredKey:
+def stored_key(key_id: str, *scopes: Scope, revoked_in_s: float | None = None) -> StoredKey:
     now = datetime.now(UTC)
     digest = key_digest(bytes.fromhex(SECRET), SECRET_PART)
     return StoredKey(
@@ -35,14 +35,15 @@ def stored_key(key_id: str, *scopes: Scope, revoked: bool = False) -> StoredKey:
         digest=digest,
         scopes=scopes,
         created_at=now,
-        revoked_at=now if revoked else None,
+        revoked_at=None if revoked_in_s is None else now + timedelta(seconds=revoked_in_s),
     )
 
 
 def small_parts(**given: object) -> SimpleNamespace:
-    """Parts with one key a scope (named after it), a revoked one, no database; `given` replaces or adds."""
+    """Parts with one key a scope (named after it), one revoked, one rotated, no database; `given` replaces or adds."""
     keys = {scope.value: stored_key(scope.value, scope) for scope in Scope}
-    keys["revoked"] = stored_key("revoked", *Scope, revoked=True)
+    keys["revoked"] = stored_key("revoked", *Scope, revoked_in_s=0.0)
+    keys["rotated"] = stored_key("rotated", *Scope, revoked_in_s=3_600.0)
     placements = {placement.name: placement for placement in DEFAULT_PLACEMENTS}
     settings = GatewaySettings(key_secret=SECRET)
     parts = {

@@ -34,6 +34,11 @@ async def test_admin_implies_every_scope(session):
     assert (await session.get("/v1/catalog", headers=bearer("admin"))).json() == "admin"
 
 
+async def test_a_rotated_key_holds_until_its_end(session):
+    # Promise: who still has the old key is served for as long as the overlap lasts; `revoked` has come to that end.
+    assert (await session.get("/v1/catalog", headers=bearer("rotated"))).json() == "rotated"
+
+
 @pytest.mark.parametrize(
     "header",
     [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", f"evs_catalog_{SECRET_PART}"],

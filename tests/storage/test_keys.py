@@ -1,7 +1,7 @@
 """Keys are kept as keyed hashes only; placements and decisions come back as written."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,7 +12,16 @@ from evershelf.contracts.recommendations import Reason, Source
 from evershelf.policy.keys import key_digest, parse_key
 from evershelf.storage.audit import list_audit
 from evershelf.storage.decisions import Decision, get_decision, store_decisions
-from evershelf.storage.keys import KeyTakenError, adopted_key, create_key, keep_key, list_keys, mint_key, revoke_key
+from evershelf.storage.keys import (
+    KeyTakenError,
+    adopted_key,
+    create_key,
+    keep_key,
+    list_keys,
+    mint_key,
+    revoke_key,
+    rotate_key,
+)
 from evershelf.storage.placements import list_placements, put_placement
 from evershelf.storage.postgres import Pool
 
@@ -39,6 +48,24 @@ async def test_a_revoked_key_stays_listed_as_revoked(pool: Pool):
     assert not await revoke_key(pool, stored.key_id, actor="bob")
     assert (await list_keys(pool))[0].revoked_at is not None
     assert [entry.action for entry in await list_audit(pool)] == ["key.revoke", "key.create"]
+
+
+async def test_a_rotated_key_has_a_successor_and_an_end(pool: Pool):
+    # Promise: the new key may what the old one may; the old one ends after the overlap, or at once when revoked; once.
+    plain, stored = mint_key(SECRET, "shop", [Scope.RECOMMEND], quota_per_s=5.0)
+    await create_key(pool, stored, actor="ann")
+    made = await rotate_key(pool, SECRET, stored.key_id, overlap=timedelta(hours=1), actor="bob")
+    assert made is not None
+    new_plain, new = made
+    old, kept = await list_keys(pool)
+    assert new_plain != plain
+    assert kept == new
+    assert (new.name, new.scopes, new.quota_per_s) == (stored.name, stored.scopes, stored.quota_per_s)
+    assert old.revoked_at == new.created_at + timedelta(hours=1)
+    assert (await list_audit(pool))[0].action == "key.rotate"
+    assert await rotate_key(pool, SECRET, stored.key_id, overlap=timedelta(0), actor="bob") is None
+    assert await revoke_key(pool, stored.key_id, actor="bob")
+    assert (await list_keys(pool))[0].revoked_at < datetime.now(UTC) + timedelta(minutes=1)
 
 
 async def test_a_key_made_elsewhere_is_kept_once(pool: Pool):

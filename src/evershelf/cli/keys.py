@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from evershelf.storage.postgres import Pool
 
 ACTOR = "command line"
+OVERLAP_S_MAX = 90 * 86_400
 T = TypeVar("T")
 
-key_app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True, rich_markup_mode=None)
+key_app = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None)
 items_app = typer.Typer(help="Take items off every shelf, and back.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -89,7 +90,7 @@ def list_all(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             " ".join(k.scopes),
             f"{k.quota_per_s:g}" if k.quota_per_s else "",
             f"{k.created_at:%Y-%m-%d}",
-            f"{k.revoked_at:%Y-%m-%d}" if k.revoked_at else "",
+            f"{k.revoked_at:%Y-%m-%d %H:%M}" if k.revoked_at else "",
         )
         for k in keys
     ]
@@ -107,6 +108,31 @@ def revoke(
 
     done = with_pool(data_dir, lambda pool: revoke_key(pool, key_id, actor=ACTOR))
     _tell(done, as_json=as_json, subject=key_id, what="revoked")
+
+
+@key_app.command("rotate")
+def rotate(
+    key_id: Annotated[str, typer.Argument(help="The id shown by `key list`.")],
+    overlap_s: Annotated[
+        int, typer.Option(min=0, max=OVERLAP_S_MAX, help="Seconds for which the old key still holds.")
+    ] = 86_400,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key that takes another one's place, print it, this once, and let the old one run out."""
+    from datetime import timedelta
+
+    from evershelf.storage.keys import rotate_key
+
+    secret, overlap = _key_secret(data_dir), timedelta(seconds=overlap_s)
+    made = with_pool(data_dir, lambda pool: rotate_key(pool, secret, key_id, overlap=overlap, actor=ACTOR))
+    if made is None:
+        raise NothingChangedError(f"{key_id} was not rotated: it does not exist, is revoked, or was rotated before")
+    plain, new = made
+    if as_json:
+        print_json({"key": plain, "key_id": new.key_id, "scopes": [*new.scopes], "replaces": key_id})
+    else:
+        print_line(plain)
 
 
 @items_app.command("suppress")

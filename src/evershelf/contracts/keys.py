@@ -26,5 +26,5 @@ class StoredKey(BaseModel):
     digest: str  # hex of BLAKE2b-256 over the secret part, keyed with the installation's key secret
     scopes: tuple[Scope, ...]
     created_at: datetime
-    revoked_at: datetime | None = None
+    revoked_at: datetime | None = None  # may lie ahead: a key that was rotated holds until then
     quota_per_s: Annotated[float, Field(gt=0)] | None = None  # requests a second; None: what the settings say

@@ -100,4 +100,8 @@ def _find(parts: Parts, parsed: ParsedKey) -> StoredKey | None:
     stored = parts.mirror.keys.get(parsed.key_id)
     digest = stored.digest if stored is not None else _NO_DIGEST
     right = hmac.compare_digest(key_digest(secret, parsed.secret_part), digest)
-    return stored if right and stored is not None and stored.revoked_at is None else None
+    return stored if right and stored is not None and not _is_revoked(parts, stored) else None
+
+
+def _is_revoked(parts: Parts, key: StoredKey) -> bool:
+    return key.revoked_at is not None and key.revoked_at.timestamp() <= parts.outside.clock.unix_s()

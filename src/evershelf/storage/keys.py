@@ -3,13 +3,13 @@
 import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.policy.keys import KEY_PREFIX, key_digest, parse_key
 from evershelf.storage.audit import write_audit
 from evershelf.storage.errors import StorageRefused
-from evershelf.storage.postgres import Pool, affected, reading, transaction
+from evershelf.storage.postgres import Connection, Pool, affected, reading, transaction
 from evershelf.storage.queries import sql
 
 KEYS_MAX = 10_000
@@ -75,21 +75,25 @@ async def create_key(pool: Pool, key: StoredKey, *, actor: str) -> None:
 
 async def _added(pool: Pool, key: StoredKey, *, actor: str) -> bool:
     # PostgreSQL decides who is first, so that two who start at once find one key and one audit row.
-    scopes = [scope.value for scope in key.scopes]
     async with transaction(pool) as connection:
-        status = await connection.execute(
-            sql("keys.create"), key.key_id, key.name, key.digest, scopes, key.created_at, key.quota_per_s
-        )
-        if affected(status) == 0:
+        if not await _insert(connection, key):
             return False
         await write_audit(
             connection,
             actor=actor,
             action="key.create",
             subject=key.key_id,
-            detail={"name": key.name, "scopes": [*scopes], "quota_per_s": key.quota_per_s},
+            detail={"name": key.name, "scopes": [*key.scopes], "quota_per_s": key.quota_per_s},
         )
     return True
+
+
+async def _insert(connection: Connection, key: StoredKey) -> bool:
+    scopes = [scope.value for scope in key.scopes]
+    status = await connection.execute(
+        sql("keys.create"), key.key_id, key.name, key.digest, scopes, key.created_at, key.quota_per_s
+    )
+    return affected(status) == 1
 
 
 async def revoke_key(pool: Pool, key_id: str, *, actor: str) -> bool:
@@ -99,6 +103,27 @@ async def revoke_key(pool: Pool, key_id: str, *, actor: str) -> bool:
         if done:
             await write_audit(connection, actor=actor, action="key.revoke", subject=key_id, detail={})
     return done
+
+
+async def rotate_key(
+    pool: Pool, secret: bytes, key_id: str, *, overlap: timedelta, actor: str
+) -> tuple[str, StoredKey] | None:
+    """A new key for the same, and the plain text of it; the old one holds for `overlap`. Audited.
+
+    None where there is no such key, or it is revoked or was rotated before.
+    """
+    async with transaction(pool) as connection:
+        row = await connection.fetchrow(sql("keys.find_valid"), key_id)
+        if row is None:
+            return None
+        old = StoredKey.model_validate(dict(row))
+        plain, new = mint_key(secret, old.name, old.scopes, quota_per_s=old.quota_per_s)
+        await _insert(connection, new)
+        until = new.created_at + overlap
+        await connection.execute(sql("keys.revoke_at"), key_id, until)
+        detail = {"new_key_id": new.key_id, "old_until": until.isoformat()}
+        await write_audit(connection, actor=actor, action="key.rotate", subject=key_id, detail=detail)
+    return plain, new
 
 
 async def list_keys(pool: Pool) -> list[StoredKey]:

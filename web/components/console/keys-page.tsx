@@ -35,7 +35,7 @@ export function KeysPage() {
                   id: "state",
                   header: "State",
                   cell: (row) =>
-                    row.revoked_at ? <Badge tone="bad">revoked</Badge> : row.own ? <Badge tone="accent">this console&apos;s</Badge> : <Button size="small" onClick={() => setRevoking(row)}>Revoke<span className="sr-only"> {row.name}</span></Button>,
+                    row.revoked_at && Date.parse(row.revoked_at) <= Date.now() ? <Badge tone="bad">revoked</Badge> : row.revoked_at ? <Badge tone="warn">rotated, ends <Moment at={row.revoked_at} /></Badge> : row.own ? <Badge tone="accent">this console&apos;s</Badge> : <Button size="small" onClick={() => setRevoking(row)}>Revoke<span className="sr-only"> {row.name}</span></Button>,
                 },
               ]}
               rows={page.keys}
