@@ -19,7 +19,7 @@ from evershelf.gateway.spool_file import SpoolCounts, SpoolFile
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BATCHES = st.lists(st.tuples(st.integers(1, 10), st.sampled_from(["mug", "cup"])), min_size=1, max_size=6)
 # Which statement of a change the process does not live through, and whether that one was carried out; none: it lives.
-CRASHES = st.none() | st.tuples(st.integers(0, 12), st.booleans())
+CRASHES = st.none() | st.tuples(st.integers(0, 24), st.booleans())
 
 
 class Killed(BaseException):

@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS counts (
 );
 INSERT INTO counts VALUES (1, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING;
 
+-- name: number_from
+-- A new file begins where no earlier one has come: what was read from a file that was put aside since marks nothing here.
+INSERT INTO sqlite_sequence (name, seq) SELECT :name, :first
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = :name)
+
 -- name: remember
 INSERT INTO remembered (event_id, body_hash, accepted_at) VALUES (?, ?, ?) ON CONFLICT (event_id) DO NOTHING
 

@@ -21,8 +21,9 @@ from evershelf.gateway.outside import open_sqlite
 
 SCHEMA_VERSION = 1
 JOURNAL_BYTES_MAX = 64 * 1_024 * 1_024
-# So many pages (4 KiB) in the journal are folded into the file, by the commit that finds them.
-JOURNAL_PAGES_FOLDED = 8_000
+# So many pages (4 KiB) in the journal are folded into the file, by the commit that finds them: who waits for it, waits
+# for that, too.
+JOURNAL_PAGES_FOLDED = 2_000
 CACHE_KIB_MAX = 16_384
 # A file up to this size is read through at opening; in a larger one damage is found when it is met.
 CHECKED_BYTES_MAX = 32 * 1_024 * 1_024
@@ -95,9 +96,13 @@ class _Held:
         self._events: dict[int, SpooledEvent] = {}
 
     def holds_all(self, pending: int) -> bool:
-        """Whether all waiting events are here. Another process at the same file may make it say so in error:
-        what it then ships twice is counted once, and what it misses it reads from the file once it holds none.
+        """Whether all waiting events are here; where not, none is, and none comes until the file holds none either.
+
+        Another process at the same file may make it say so in error, for one batch: what is shipped twice is counted
+        once, and then it holds none.
         """
+        if len(self._events) != pending:
+            self._events.clear()
         return len(self._events) == pending
 
     def add(self, events: Iterable[SpooledEvent]) -> None:
@@ -239,6 +244,8 @@ class SpoolFile:
         self._connection.executescript(
             f"BEGIN IMMEDIATE; {_sql('schema')} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
+        for table in ("remembered", "decisions"):
+            execute(_sql("number_from"), {"name": table, "first": int(self._unix_s() * 1_000_000)})
 
     def _append_new(self, rows: Sequence[_Row], now_s: int) -> "list[int | EventStatus] | None":
         """The sequences of all; None, and nothing done, where the id of any was there before."""
@@ -259,7 +266,8 @@ class SpoolFile:
         added = self._connection.execute(_sql("remember"), (row.event_id, row.body_hash, now_s))
         if added.rowcount == 1:
             self._connection.execute(_sql("add_pending"), (added.lastrowid, row.body))
-            return int(added.lastrowid or 0)
+            assert added.lastrowid is not None
+            return added.lastrowid
         (first_hash,) = self._connection.execute(_sql("recall"), (row.event_id,)).fetchone()
         return EventStatus.DUPLICATE if first_hash == row.body_hash else EventStatus.CONFLICT
 
