@@ -19,13 +19,15 @@ class FakeShelf:
     category_table: Mapping[str, Sequence[Scored]] = field(default_factory=dict)
     static_list: Sequence[Scored] = ()
     gone: frozenset[str] = frozenset()
+    made: dict[Hashable, list[Scored]] = field(default_factory=dict)
 
     def related(self, item_id: str) -> Mapping[str, float]:
         return dict(self.related_table.get(item_id, ()))
 
     def kept(self, key: Hashable, make: Callable[[], list[Scored]]) -> list[Scored]:
-        del key
-        return make()
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
 
     def popular(self) -> Sequence[Scored]:
         return self.popular_list

@@ -46,6 +46,20 @@ def test_related_items_of_equal_weight_stand_in_the_order_of_their_seeds():
     assert [each[0] for each in offered(shelf, ask(k=3, history=("a", "b")))] == ["z", "b", "c"]
 
 
+def test_what_one_question_made_is_no_other_ones_answer():
+    # Promise: lists are kept by all that they depend on: the seeds, and how much of each row is looked at.
+    row = [(f"item-{number}", 1.0 - number / 100) for number in range(30)]
+    shelf = FakeShelf(catalog={name: ("all",) for name, _ in [*row, ("seed", 0), ("other", 0)]},
+                      related_table={"seed": row, "other": [("item-29", 1.0)]})  # fmt: skip
+    found = [
+        [each for each in offered(shelf, ask(k=k, history=history, category=category)) if each[1] is Source.RELATED]
+        for k, history, category in [(2, ("seed",), None), (20, ("seed",), None), (2, ("other",), None),
+                                     (20, ("seed",), "all")]
+    ]  # fmt: skip
+    assert [len(each) for each in found] == [2, 20, 1, 20]
+    assert len(shelf.made) == 4
+
+
 def test_the_items_on_the_page_count_before_the_history():
     assert offered(SHOP, ask(k=1, history=("sofa",), context_items=("mug",))) == [
         ("pan", Source.RELATED, Reason.CONTEXTUAL)

@@ -11,14 +11,14 @@ SHARES = st.floats(0, 3)
 def test_without_load_everything_is_asked():
     full = quality(occupancy=0.3, lag_share=0.05)
     assert full == 1.0
-    assert candidates(20, full) == 20 + CANDIDATES_SPARE
+    assert candidates(20, full, of_category=False) == 20 + CANDIDATES_SPARE
     assert with_evidence(full)
 
 
 def test_under_full_load_the_answer_is_plain_but_still_the_models():
     plain = quality(occupancy=1.0, lag_share=0.0)
     assert 0.0 < plain < 0.5
-    assert candidates(20, plain) < 25
+    assert candidates(20, plain, of_category=False) < 25
     assert not with_evidence(plain)
 
 

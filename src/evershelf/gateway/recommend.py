@@ -157,7 +157,7 @@ async def _model_branch(
     asking = partial(
         parts.inference.rank,
         interactions,
-        k=candidates(query.k, quality),
+        k=candidates(query.k, quality, of_category=query.category is not None),
         exclude=sorted(query.hidden),
         evidence=with_evidence(quality),
         answered=Reason.CONTEXTUAL if request.context_items else Reason.PERSONALIZED,

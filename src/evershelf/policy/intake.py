@@ -14,10 +14,8 @@ class Judgement:
 
 
 ACCEPTED = frozenset({EventStatus.ACCEPTED, EventStatus.ACCEPTED_UNKNOWN_ITEM})
-_ACCEPTED = Judgement(EventStatus.ACCEPTED)
-_ACCEPTED_UNKNOWN_ITEM = Judgement(
-    EventStatus.ACCEPTED_UNKNOWN_ITEM, "item_id is not in the catalog; the event is kept"
-)
+_AS_IT_IS = Judgement(EventStatus.ACCEPTED)
+_UNKNOWN_ITEM = Judgement(EventStatus.ACCEPTED_UNKNOWN_ITEM, "item_id is not in the catalog; the event is kept")
 
 
 def judge(event: Event, *, now_s: float, item_known: bool) -> Judgement:
@@ -32,4 +30,4 @@ def judge(event: Event, *, now_s: float, item_known: bool) -> Judgement:
         return Judgement(EventStatus.REJECTED_FUTURE, detail)
     if event.occurred_at < OCCURRED_AT_MIN:
         return Judgement(EventStatus.REJECTED_INVALID, "occurred_at lies before 1990: check the sender's clock")
-    return _ACCEPTED if item_known else _ACCEPTED_UNKNOWN_ITEM
+    return _AS_IT_IS if item_known else _UNKNOWN_ITEM

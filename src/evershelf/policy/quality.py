@@ -1,7 +1,9 @@
 """The quality factor: how much of a full model answer the present load leaves room for, from 1 down to the baseline."""
 
-# Asked from the model beyond k: room for what eligibility may still remove.
+# Asked from the model beyond k: room for what eligibility may still remove, and where a category is asked for, of which
+# the model is not told, for all that lies in others.
 CANDIDATES_SPARE = 10
+CANDIDATES_SPARE_OF_CATEGORY = 80
 EVIDENCE_QUALITY_MIN = 0.5
 OCCUPANCY_FULL_QUALITY = 0.5
 # Load alone makes answers plainer; whether there is room at all is the limiter's decision.
@@ -19,9 +21,9 @@ def quality(*, occupancy: float, lag_share: float) -> float:
     return min(busy, 1.0 - _way(lag_share, LAG_SHARE_FULL_QUALITY, LAG_SHARE_NO_QUALITY))
 
 
-def candidates(k: int, quality: float) -> int:
-    """How many items the model is asked for, where `k` are wanted."""
-    return k + round(CANDIDATES_SPARE * quality)
+def candidates(k: int, quality: float, *, of_category: bool) -> int:
+    """How many items the model is asked for, where `k` are wanted, all or `of_category`."""
+    return k + round((CANDIDATES_SPARE_OF_CATEGORY if of_category else CANDIDATES_SPARE) * quality)
 
 
 def with_evidence(quality: float) -> bool:
