@@ -86,3 +86,20 @@ def test_locks_hold_hashes_and_no_addresses():
         assert "://" not in text, lock.name
         assert not re.search(r"^-", text, re.MULTILINE), lock.name
         assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\S)", text) if "==" in block), lock.name
+
+
+# Statements whose effect outlives their transaction.
+OF_A_SESSION = re.compile(
+    r'(?:execute|fetch\w*)\(\s*f?"SET (?!LOCAL)|^(?:SET (?!LOCAL|TRANSACTION)|LISTEN |PREPARE |DECLARE |CREATE TEMP)|'
+    r"pg_(?:try_)?advisory_lock",
+    re.MULTILINE,
+)
+
+
+def test_only_connections_of_their_own_change_a_session():
+    # storage.postgres hands connections of the pool on as they are: nobody may leave anything behind in one. These have
+    # connections of their own.
+    ours = ROOT / "src" / "evershelf"
+    paths = [path for suffix in ("py", "sql") for path in ours.rglob(f"*.{suffix}") if "migrations" not in path.parts]
+    found = {path.name for path in paths if OF_A_SESSION.search(path.read_text())}
+    assert found == {"extract.py", "importing.sql", "turns.sql"}

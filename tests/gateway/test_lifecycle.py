@@ -98,9 +98,12 @@ async def test_a_challenger_whose_items_are_gone_is_withdrawn_by_itself(life):
             await life.ask(f"user-{number}")
         return (await life.status())["state"] == "idle"
 
+    async def told_everywhere():
+        return life.registry.read_alias("models", "challenger").version == "m2"
+
     await eventually(withdrawn)
     assert "guardrail empty" in (await life.status())["last_end"]
-    assert life.registry.read_alias("models", "challenger").version == "m2"
+    await eventually(told_everywhere)
     exposed = sum(answer.model_version == "m3" for answer in life.answers)
     assert exposed <= len(life.answers) * 0.05
     page = (await life.world.client.get("/v1/admin/audit")).json()

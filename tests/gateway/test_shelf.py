@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from evershelf.contracts.catalog import Item, ItemState
 from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
+from evershelf.gateway import shelf as shelf_module
 from evershelf.gateway.shelf import changed, load_shelf
 from evershelf.registry.artifact import ArtifactRefused
 
@@ -140,3 +141,19 @@ def test_categories_begin_with_the_first_path(load):
     assert list(shelf.categories_of("cup")) == ["b/mugs", "a", "b"]
     assert list(shelf.categories_of("jug")) == ["z/y/x", "a/b", "z", "z/y", "a"]
     assert list(shelf.categories_of("unheard-of")) == []
+
+
+def test_what_was_made_is_kept_for_the_snapshot_and_bounded(load, monkeypatch):
+    # Promise: the same list for the same key, under changes too; the one that was not asked for longest makes room.
+    monkeypatch.setattr(shelf_module, "KEPT_LISTS_MAX", 2)
+    shelf, made = load(), []
+
+    def make(key: str):
+        return lambda: made.append(key) or [(key, 1.0)]
+
+    for key in ("a", "b", "a", "c"):
+        assert shelf.with_changes({}).kept(key, make(key)) == [(key, 1.0)]
+    assert made == ["a", "b", "c"]
+    for key in ("a", "b"):
+        shelf.kept(key, make(key))
+    assert made == ["a", "b", "c", "b"]

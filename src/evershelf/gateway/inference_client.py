@@ -237,10 +237,10 @@ class Replica:
         if question.answer.done():
             return
         question.missed = True
-        if not question.spare:
-            self.circuit.missed(asked_s=question.asked_s)
         question.settle(Answer(Reason.DEADLINE_EXCEEDED))
         self.leave(question)
+        if not question.spare:
+            self.circuit.missed(asked_s=question.asked_s)
 
     def leave(self, question: Question) -> None:
         """The asker waits no longer. A call that nobody waits for any more is ended."""

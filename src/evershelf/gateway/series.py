@@ -14,6 +14,7 @@ from evershelf.gateway.ask import Decided
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.series_bucket import LABELS_MAX, LATENCY_BOUNDS_MS, LATENESS_BOUNDS_S, OTHER, Bucket, Spent
 from evershelf.policy.compose import Composed
+from evershelf.policy.intake import ACCEPTED
 
 FINE_S = 5
 FINE_BUCKETS_MAX = 720
@@ -25,7 +26,6 @@ LEADING_SHARE = 2 / 3
 # So many buckets are added up before other requests get their turn on the event loop: about a millisecond.
 BUCKETS_A_TURN = 40
 _EVENT_FIELDS = frozenset(Event.model_fields)
-_NOT_REJECTED = frozenset({EventStatus.ACCEPTED, EventStatus.ACCEPTED_UNKNOWN_ITEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,10 @@ class Series:
         """A batch was answered: `events` are the sound ones, each with its fate, `results` the answers to all."""
         bucket, now_s = self.current, self._clock.unix_s()
         for result in results:
-            if result.status not in _NOT_REJECTED:
+            if result.status not in ACCEPTED:
                 bucket.rejects[_reject(result)] += 1
         for event, status in events:
-            if status in _NOT_REJECTED:
+            if status in ACCEPTED:
                 bucket.unknown_items += status is EventStatus.ACCEPTED_UNKNOWN_ITEM
                 bucket.events[event.event_type] += 1
                 bucket.lateness[bisect_left(LATENESS_BOUNDS_S, now_s - event.occurred_at.timestamp())] += 1

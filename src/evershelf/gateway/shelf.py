@@ -24,7 +24,7 @@ from evershelf.registry.tensors import Tensors, open_tensors
 NO_SNAPSHOT = "none"
 # Rows of related items that are kept as they are asked for: some 4 kB each.
 RELATED_ROWS_MAX = 4_096
-# Merged lists that are kept, the least recently used out first: some 9 kB each.
+# Merged lists that are kept, the least recently used out first: 10 to 26 kB each.
 KEPT_LISTS_MAX = 1_024
 # Entries looked at in one go while loading: a longer stretch of C code would hold up the event loop.
 _STRETCH = 10_000
@@ -71,7 +71,7 @@ class Shelf:
     def eligible(self, item_id: str, now_s: float) -> bool:
         """Whether the item may be shown at `now_s`; what is unknown may not."""
         if self.changes and (changed := self.changes.get(item_id)) is not None:
-            return changed.body is not None and not 0 < changed.expires_at_s <= now_s
+            return changed.body is not None and (changed.expires_at_s == 0 or now_s < changed.expires_at_s)
         columns = self._columns
         position = columns.position.get(item_id)
         return position is not None and now_s < columns.shown_until[position]
@@ -222,10 +222,7 @@ class _Columns:
         # Unix seconds: never where it is not available at all.
         self.shown_until = array(
             "d",
-            [
-                (end or inf) if available else -inf
-                for available, end in zip(self.available, self.expires_at, strict=True)
-            ],
+            ((end or inf) if shown else -inf for shown, end in zip(self.available, self.expires_at, strict=True)),
         )
         self.popular_indices = _below(tensors.integers("popular_indices"), len(self.ids))
         self.static_indices = _below(tensors.integers("static_indices"), len(self.ids))
@@ -314,8 +311,7 @@ class _Rows:
         return self._indices[self._indptr[row] : self._indptr[row + 1]]
 
     def scores_of(self, row: int) -> "memoryview[float]":
-        """Raises TypeError for a table that is not scored."""
-        assert self._scores is not None
+        assert self._scores is not None  # asked of scored tables only
         return self._scores[self._indptr[row] : self._indptr[row + 1]]
 
 

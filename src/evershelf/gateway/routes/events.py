@@ -39,7 +39,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {  # Any: FastAPI's own type for fre
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Candidate:
     """An event that goes to the spool, and its place in the batch."""
 
