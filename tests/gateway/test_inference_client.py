@@ -168,6 +168,22 @@ async def test_at_the_limit_the_newest_takes_the_place_of_the_oldest_that_waits(
         assert {(await task).outcome for task in (sent, newer, newest)} == {Reason.PERSONALIZED}
 
 
+async def test_a_limit_that_is_reached_is_no_sign_that_it_is_too_high():
+    # Promise: beyond the limit as many are asked as inference answers well, and the others alone are refused.
+    async with asking(gateway_inference_slots=1) as (client, (hop,)):
+        before = client.health()[0].limit
+        tasks = [ask(client, f"item-{number}") for number in range(int(before) + 20)]
+        await turns()
+        assert client.in_flight == int(before)
+        assert client.health()[0].limit == before
+        while not all(task.done() for task in tasks):
+            hop.calls[-1].answer()
+            await turns()
+        told = [(await task).outcome for task in tasks]
+        assert told.count(Reason.OVERLOADED) == 20
+        assert client.health()[0].limit >= before
+
+
 async def test_busy_answers_shrink_the_limit_and_leave_the_breaker_alone():
     # Promise: 429 and 503 are the limiter's business.
     async with asking() as (client, (hop,)):

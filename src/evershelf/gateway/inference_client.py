@@ -224,7 +224,6 @@ class Replica:
             self._ask_spare(question)
             return
         if self.in_flight >= int(self.circuit.limit):
-            self.circuit.congested()
             if not self._collecting:
                 question.settle(Answer(Reason.OVERLOADED))
                 return
