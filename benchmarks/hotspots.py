@@ -27,6 +27,8 @@ COLD_USERS, WARM_UP_S, ATTACH_S, SAMPLES_PER_S = 8_000, 2.0, 3.0, 200
 ROWS_MAX = 14
 OURS_MARK = "evershelf/"
 LOOP = "event loop, sockets, kernel"
+# Where a thread waits for something to do.
+WAITING_FILES = ("gateway/one_thread.py", "logs/writer.py", "concurrent/futures/thread.py", "threading.py")
 LOOP_FILES = ("asyncio/runners.py", "uvicorn/server.py", "uvicorn/_compat.py", "evershelf/gateway/__main__.py")
 
 
@@ -92,7 +94,8 @@ def rows(process: str, stacks: Sequence[str], spent_us: float) -> list[dict[str,
     counts: Counter[str] = Counter()
     for line in stacks:
         stack, _, count = line.rpartition(" ")
-        counts[place(stack.split(";"))] += int(count)
+        if (where := place(stack.split(";"))) is not None:
+            counts[where] += int(count)
     total, first = counts.total(), counts.most_common(ROWS_MAX)
     rest = total - sum(count for _, count in first)
     return [
@@ -102,9 +105,11 @@ def rows(process: str, stacks: Sequence[str], spent_us: float) -> list[dict[str,
     ]
 
 
-def place(frames: Sequence[str]) -> str:
-    """Whom a stack is put down to; each frame is `function (file:line)`, the outermost first."""
+def place(frames: Sequence[str]) -> str | None:
+    """Whom a stack is put down to; None where the thread waits. A frame is `function (file:line)`, outermost first."""
     files = [frame.rpartition(" (")[2].partition(":")[0] for frame in frames]
+    if files[-1].endswith(WAITING_FILES):
+        return None
     if files[-1].endswith(LOOP_FILES):
         return LOOP
     ours = next((file for file in reversed(files) if OURS_MARK in file and not file.endswith("__main__.py")), None)
