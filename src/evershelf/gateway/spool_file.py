@@ -186,14 +186,12 @@ class SpoolFile:
             removed = self._remove(sequences)
             self._count(stored=removed, pending=-removed)
             self._forget()
-        self._held.drop(sequences)
 
     def buried(self, sequences: Sequence[int]) -> None:
         """Takes out what now lies in dead letters."""
         with self._transaction():
             removed = self._remove(sequences)
             self._count(dead=removed, pending=-removed)
-        self._held.drop(sequences)
 
     def append_decisions(self, bodies: Sequence[bytes]) -> None:
         """Commits encoded decisions."""
@@ -272,6 +270,7 @@ class SpoolFile:
         return EventStatus.DUPLICATE if first_hash == row.body_hash else EventStatus.CONFLICT
 
     def _remove(self, sequences: Sequence[int]) -> int:
+        self._held.drop(sequences)
         return self._run_for_all("remove_pending", [(sequence,) for sequence in sequences])
 
     def _run_for_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
