@@ -7,6 +7,7 @@ import pytest
 from evershelf.contracts.admin_decisions import DecisionPage, Explanation, Replay
 from evershelf.gateway.trace import EXCLUDED_KEPT
 from evershelf.storage.catalog import suppress_item
+from evershelf.storage.decisions import get_decision
 from tests.gateway.gateway_world import eventually, ids, open_world
 from tests.gateway.hostile_inference import hostile_inference, http, ranked, reply
 
@@ -75,7 +76,7 @@ async def test_the_record_outlives_the_process_in_postgresql(world):
     remembered = await explain(world, answer.recommendation_id)
 
     async def shipped():
-        return world.parts.spool.counts().decisions == 0
+        return await get_decision(world.parts.database.pool, answer.recommendation_id) is not None
 
     await eventually(shipped)
     world.parts.decisions._ring.clear()
