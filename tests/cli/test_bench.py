@@ -55,6 +55,17 @@ def test_one_benchmark_tells_its_figures_and_targets_as_json(tmp_path):
     assert told["targets"] == []  # tiny sizes decide nothing
 
 
+def test_what_the_time_cuts_off_is_left_out_and_named_and_nothing_has_failed(tmp_path):
+    # Promise: a program still at work when the minutes are over is no failure; its note says why it tells nothing.
+    done = run("-m", "evershelf.cli", "bench", "baseline", "--form", "long", "--minutes", "0.1", "--json",
+               "--out", str(tmp_path))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)
+    assert told["rows"] == []
+    assert "error" not in told
+    assert "the time was over" in told["notes"][0]
+
+
 def test_the_report_names_every_target_with_its_verdict_and_draws_plots(tmp_path):
     # Promise: met, missed and not measured are told apart; a noisy variant is named; plots are sound SVG.
     failed = {"bench": "intake", "error": "it broke", "rows": [], "targets": [], "noisy": [], "notes": []}
