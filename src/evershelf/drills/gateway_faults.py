@@ -4,18 +4,22 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from evershelf.drills.injection import CannotInjectError, Injection, Witness, sure
 from evershelf.drills.rig import GATEWAY, LOG_BYTES_MAX, Rig, RigFailedError
 from evershelf.drills.small_disk import fill, relieve, small_disk
+from evershelf.gateway.spool import SPOOL_FILE
 
 SECOND = "gateway-2"
 DISK_MB = 48
 EXIT_TIMEOUT_S = 60.0
 POLL_S = 0.05
+JOURNAL_TIMEOUT_S = 5.0
+JOURNAL_TRIES = 100
 CGROUP = Path("/sys/fs/cgroup/cpu")
 PERIOD_US = 100_000
 SLOW_BYTE_S = 0.5
@@ -112,9 +116,10 @@ async def on_small_disk(rig: Rig) -> AsyncIterator[Witness]:
 
 @asynccontextmanager
 async def disk_full(rig: Rig) -> AsyncIterator[Witness]:
-    """Not a byte is left on the spool's disk; felt if a commit of the spool failed."""
+    """Not a byte is left on the spool's disk, nor in its journal; felt if a commit of the spool failed."""
     disk = rig.folder / "gateway-disk"
     failures = rig.metrics().get("evershelf_spool_failures", 0.0)
+    await _without_journal(next(disk.rglob(SPOOL_FILE)))
     fill(disk)
 
     async def felt() -> bool:
@@ -124,6 +129,17 @@ async def disk_full(rig: Rig) -> AsyncIterator[Witness]:
         yield felt
     finally:
         relieve(disk)
+
+
+async def _without_journal(spool: Path) -> None:
+    """Empties the spool's journal, which else has room for many more commits: what is folded in is written over."""
+    with closing(sqlite3.connect(spool, timeout=JOURNAL_TIMEOUT_S)) as journal:
+        for _ in range(JOURNAL_TRIES):
+            (busy, _, _) = journal.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            await asyncio.sleep(POLL_S)
+    raise CannotInjectError(f"{spool} was never idle")
 
 
 # Monitoring -----------------------------------------------------------------------------------------------------
