@@ -103,7 +103,8 @@ class GatewaySettings(RegistrySettings, TracingSettings):
     # Users and sessions that always get the baseline, so that the model's uplift can be measured.
     gateway_holdout_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
 
-    gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 10_000
+    # Some 9 kB each where 20 items are shown with their evidence.
+    gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 4_000
     gateway_decisions_share: Annotated[float, Field(ge=0, le=1)] = 1.0
 
     # Share of answers that leave a line in the log, with their recommendation_id; traced ones always do.
