@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from types import MappingProxyType
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.decisions import Decision, DecisionLog
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 
 ONE = Decision(
@@ -39,8 +41,8 @@ class FakeSpool:
         return True
 
 
-def log_with(spool, **changed) -> DecisionLog:
-    return DecisionLog(GatewaySettings(key_secret="00" * 32, **changed), spool)
+def log_with(spool, *, clock=None, **changed) -> DecisionLog:
+    return DecisionLog(GatewaySettings(key_secret="00" * 32, **changed), spool, clock=clock)
 
 
 def test_ring_holds_the_newest_and_no_more():
@@ -66,6 +68,27 @@ def test_share_is_sampled_by_id():
     assert first.bodies == second.bodies
     assert 800 < len(first.bodies) < 1_200
     assert none.bodies == []
+
+
+def test_so_many_answers_a_second_are_recorded_and_those_beyond_are_counted():
+    # Promise: a burst of ten seconds' worth, then the rate; `inf` records all. What was passed over is counted.
+    now_s, spool = 1_000.0, FakeSpool()
+    log = log_with(spool, clock=Clock(monotonic_s=lambda: now_s), gateway_decisions_per_s_max=5.0)
+    for _ in range(60):
+        log.offer(one)
+    assert (len(spool.bodies), log.passed_over) == (50, 10)
+    now_s += 2.0
+    for _ in range(60):
+        log.offer(one)
+    assert (len(spool.bodies), log.passed_over) == (60, 60)
+    unbounded = log_with(FakeSpool(), gateway_decisions_per_s_max=inf)
+    for _ in range(5_000):
+        unbounded.offer(one)
+    assert unbounded.passed_over == 0
+
+
+def one() -> Decision:
+    return replace(ONE, recommendation_id=uuid4())
 
 
 def test_encoded_decision_reads_back_whole():

@@ -41,7 +41,7 @@ KINDS = {
     "bookkeeping": """
         gateway/circuit.py policy/breaker.py policy/limiter.py policy/call_time.py gateway/telemetry.py
         gateway/series.py gateway/series_bucket.py gateway/trace.py gateway/spans.py gateway/decisions.py
-        gateway/spool.py gateway/rollout.py gateway/reign.py
+        gateway/spool.py gateway/rollout.py gateway/reign.py policy/quota.py
     """,
 }
 KIND_OF = {path: kind for kind, paths in KINDS.items() for path in paths.split()}

@@ -77,7 +77,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
     series = Series(outside.clock)
     models = ModelDesk(settings)
     loop_lag = LoopLag(outside.clock.monotonic_s)
-    decisions = DecisionLog(settings, spool)
+    decisions = DecisionLog(settings, spool, clock=outside.clock)
     return Parts(
         settings=settings,
         outside=outside,

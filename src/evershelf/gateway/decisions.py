@@ -1,20 +1,24 @@
-"""The decision log: the newest answers in memory for whoever asks why, and a sample of all through the spool."""
+"""The decision log: the newest answers in memory for whoever asks why, and a sample of them through the spool."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
+from math import isinf
 from uuid import UUID
 
 import orjson
 from pydantic import JsonValue
 
+from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import Spool
+from evershelf.policy.quota import Bucket, Quota, take
 from evershelf.storage.decisions import Decision
 
 __all__ = ["Decision", "DecisionLog", "EncodedRecord"]
 
+BURST_S = 10.0
 _SHARE_STEPS = 1_000_000
 
 
@@ -38,9 +42,14 @@ class EncodedRecord(Mapping[str, JsonValue]):
 
 
 class DecisionLog:
-    """Recording costs an answer a few microseconds: no waiting, and a full spool drops and counts."""
+    """Recording never waits: what is beyond its rate, or finds the spool full, is dropped and counted."""
 
-    def __init__(self, settings: GatewaySettings, spool: Spool) -> None:
+    def __init__(self, settings: GatewaySettings, spool: Spool, *, clock: Clock | None = None) -> None:
+        per_s = settings.gateway_decisions_per_s_max
+        self._quota = None if isinf(per_s) else Quota(per_s, BURST_S)
+        self._bucket: Bucket | None = None
+        self._clock = clock or Clock()
+        self.passed_over = 0
         self._ring_max = settings.gateway_decisions_ring_max
         self._sampled_steps = round(settings.gateway_decisions_share * _SHARE_STEPS)
         self._spool = spool
@@ -49,6 +58,20 @@ class DecisionLog:
     def __len__(self) -> int:
         """How many are in memory."""
         return len(self._ring)
+
+    def offer(self, make: Callable[[], Decision]) -> None:
+        """Records what `make` gives, of so many answers a second; those beyond are only counted, and nothing is made.
+
+        A record costs a fifth of an answer, and 9 kB for as long as decisions are kept. Which answers are passed over
+        does not depend on what they are, so that shares of those recorded (clicks of answers) are those of all.
+        """
+        if self._quota is not None:
+            verdict = take(self._bucket, self._quota, now_s=self._clock.monotonic_s())
+            self._bucket = verdict.bucket
+            if not verdict.allowed:
+                self.passed_over += 1
+                return
+        self.record(make())
 
     def record(self, decision: Decision) -> None:
         """Keeps the decision in memory, and sends it to PostgreSQL if it belongs to the sampled share.

@@ -83,7 +83,7 @@ def figures(parts: Parts) -> dict[str, float]:
         "evershelf_spool_failures": parts.spool.failures,
         "evershelf_shipping_failures_in_a_row": parts.shipper.failures_in_a_row,
         "evershelf_log_lines_dropped": parts.outside.log_lines_dropped(),
-        "evershelf_decisions_dropped": parts.spool.decisions_dropped,
+        "evershelf_decisions_dropped": parts.spool.decisions_dropped + parts.decisions.passed_over,
         "evershelf_loop_lag_seconds": parts.loop_lag.lag_ms / 1_000,
         "evershelf_answers_in_hand": parts.admission.in_hand,
         "evershelf_rungs_unproven": sum(parts.series.proven_age_s(rung) > RUNG_PROVEN_S_MAX for rung in Source),

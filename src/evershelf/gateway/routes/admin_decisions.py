@@ -92,9 +92,12 @@ async def _find(parts: Parts, recommendation_id: UUID) -> tuple[Decision, Origin
 
 
 def _note(parts: Parts, *, database: bool) -> str | None:
-    share = parts.settings.gateway_decisions_share
+    share, told = parts.settings.gateway_decisions_share, []
     if not database:
-        return f"{AWAY} It holds the newest {len(parts.decisions)} decisions of this gateway."
-    if share < 1:
-        return f"PostgreSQL keeps {share:.1%} of the decisions; memory holds the newest {len(parts.decisions)}."
-    return None
+        told.append(f"{AWAY} It holds the newest {len(parts.decisions)} decisions of this gateway.")
+    elif share < 1:
+        told.append(f"PostgreSQL keeps {share:.1%} of the decisions; memory holds the newest {len(parts.decisions)}.")
+    if parts.decisions.passed_over:
+        per_s = parts.settings.gateway_decisions_per_s_max
+        told.append(f"At most {per_s:g} answers a second are recorded: {parts.decisions.passed_over} were not.")
+    return " ".join(told) or None
