@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from evershelf.supervision.process import children_of
+from evershelf.supervision.process import children_of, die_with_parent
 
 # linux/prctl.h: what our descendants leave behind becomes our child, to be counted and ended.
 _PR_SET_CHILD_SUBREAPER = 36
@@ -61,6 +61,7 @@ def _output(path: Path, form: str, seconds_max: float) -> str:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
+            preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - a few system calls, prepared before the fork
         )
         try:
             child.wait(seconds_max)

@@ -96,15 +96,20 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """For Popen's preexec_fn: the kernel ends the child when its parent goes, however it goes; None where it cannot."""
+def die_with_parent(by: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
+    """For Popen's preexec_fn: the kernel ends the child when its parent goes, however it goes; None where it cannot.
+
+    `by` is heard by the child even where the parent ignores it, as a shell's background jobs ignore SIGINT.
+    """
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None, use_errno=True)  # loaded before the fork: afterwards only the call itself is safe
     parent = os.getpid()
 
     def bind() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if by is not signal.SIGKILL:
+            signal.signal(by, signal.SIG_DFL)
+        library.prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # it went before the call
             os._exit(1)
 
