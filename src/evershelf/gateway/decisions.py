@@ -18,7 +18,7 @@ from evershelf.storage.decisions import Decision
 
 __all__ = ["Decision", "DecisionLog", "EncodedRecord"]
 
-BURST_S = 10.0
+BURST_S = 2.0
 _SHARE_STEPS = 1_000_000
 
 

@@ -105,7 +105,7 @@ class GatewaySettings(RegistrySettings, TracingSettings):
 
     # Some 9 kB each where 20 items are shown with their evidence.
     gateway_decisions_ring_max: Annotated[int, Field(ge=1)] = 4_000
-    # Answers beyond are not recorded at all, after a burst of 10 s' worth; `inf` records all.
+    # Answers beyond are not recorded at all, after a burst of 2 s' worth; `inf` records all.
     gateway_decisions_per_s_max: Annotated[float, Field(gt=0)] = 200.0
     gateway_decisions_share: Annotated[float, Field(ge=0, le=1)] = 1.0
 
