@@ -42,6 +42,13 @@ journeys: setup web chromium ## Walk through storefront and console in a real br
 chaos: setup ## Inject one fault of every kind under load, then kill for a while; at most 20 minutes.
 	@timeout --foreground --kill-after 60 1200 $(BIN)/evershelf drill run short kill-loop $(DRILL_ARGUMENTS)
 
+MINUTES ?= 60
+.PHONY: campaign
+campaign: setup ## Go on with the long proof, 100,000 requests a fault, for so many MINUTES of a quiet machine.
+	@$(BIN)/evershelf drill campaign core inference PostgreSQL snapshot pairs --out docs/reference/campaign \
+	    --rate 800 --minutes $(MINUTES); status=$$?; \
+	    $(BIN)/evershelf drill report docs/reference/campaign > docs/reference/drills.md; exit $$status
+
 .PHONY: bench
 bench: setup ## Measure this machine against the targets; the short form, at most 10 minutes.
 	@$(BIN)/evershelf bench all --form short --minutes 10

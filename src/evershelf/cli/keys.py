@@ -94,7 +94,7 @@ def list_all(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         )
         for k in keys
     ]
-    print_table("API keys", ("key_id", "name", "scopes", "quota_per_s", "created", "revoked"), rows)
+    print_table("API keys", ("key_id", "name", "scopes", "quota_per_s", "created", "ends"), rows)
 
 
 @key_app.command("revoke")

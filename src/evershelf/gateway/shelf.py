@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
 from evershelf.contracts.recommendations import Reason, Source
+from evershelf.gateway.big_tables import PLAIN_UP_TO, let_go_with, positions
 from evershelf.policy.compose import Candidate
 from evershelf.policy.ladder import Cause, Scored
 from evershelf.registry.artifact import ArtifactRefused, Refusal
@@ -214,7 +215,7 @@ class _Columns:
     def __init__(self, tensors: Tensors) -> None:
         self._tensors = tensors
         self.ids = _texts(tensors, "item_ids")
-        self.position = {item_id: position for position, item_id in enumerate(self.ids)}
+        self.position = positions(self.ids)
         self._category_names = _texts(tensors, "categories")
         self.category_position = {name: position for position, name in enumerate(self._category_names)}
         self.available = _sized(tensors.integers("available"), len(self.ids))
@@ -240,6 +241,8 @@ class _Columns:
         }
         self.open = [item_id for item_id, available in zip(self.ids, self.available, strict=True) if available]
         self._members = self._invert()
+        if len(self.ids) > PLAIN_UP_TO:
+            let_go_with(self, self.position, self._members, self.open, self.ids, tensors)
 
     @classmethod
     def empty(cls) -> "_Columns":
@@ -317,8 +320,11 @@ class _Rows:
 
 def _texts(tensors: Tensors, name: str) -> list[str]:
     blob = bytes(tensors.integers(name))
-    offsets = _rising(tensors.integers(f"{name}_offsets"), len(blob)).tolist()
-    return [blob[begin:end].decode() for begin, end in pairwise(offsets)]
+    offsets = _rising(tensors.integers(f"{name}_offsets"), len(blob))
+    texts: list[str] = []
+    for start in range(0, len(offsets), _STRETCH):
+        texts += [blob[begin:end].decode() for begin, end in pairwise(offsets[start : start + _STRETCH + 1].tolist())]
+    return texts
 
 
 def _sized(column: "memoryview[T]", length: int) -> "memoryview[T]":
