@@ -26,11 +26,11 @@ class FakeShelf:
         self.version = "s1"
         self.ids = list(titles)
         self._titles = titles
-        self._popular = popular
+        self.popular_positions = [self.ids.index(item_id) for item_id in popular]
         self.hidden = set(hidden)
 
-    def popular(self):
-        return [(item_id, 1.0) for item_id in self._popular]
+    def __len__(self):
+        return len(self.ids)
 
     def body(self, item_id):
         return orjson.dumps({"item_id": item_id, "title": self._titles[item_id]})

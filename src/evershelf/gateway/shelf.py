@@ -91,7 +91,7 @@ class Shelf:
 
     @property
     def ids(self) -> Sequence[str]:
-        """The snapshot's items, eligible or not, in its own order."""
+        """The snapshot's items, eligible or not, in its own order; for as long as the shelf is held."""
         return self._columns.ids
 
     def expires_at_s(self, item_id: str) -> float:
@@ -124,6 +124,11 @@ class Shelf:
     def popular(self) -> Sequence[Scored]:
         """The most popular items, best first."""
         return self._popular
+
+    @property
+    def popular_positions(self) -> Sequence[int]:
+        """The places of the most popular items among `ids`, best first."""
+        return self._columns.popular_indices
 
     def popular_in(self, category: str) -> Sequence[Scored]:
         """The most popular items of a category path and what lies below it, best first."""

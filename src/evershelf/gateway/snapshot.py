@@ -7,7 +7,7 @@ import structlog
 
 from evershelf.contracts.manifest import SnapshotManifest
 from evershelf.gateway.mirror import Mirror
-from evershelf.gateway.outside import Clock
+from evershelf.gateway.outside import Clock, spare_the_collector_news
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shelf import NO_SNAPSHOT, Shelf, changed, empty_shelf, load_shelf
 from evershelf.gateway.telemetry import Telemetry
@@ -98,7 +98,9 @@ class SnapshotHolder:
     def _load(self, folder: Path) -> Shelf:
         manifest = read_manifest(folder, SnapshotManifest, self._keys)
         verify(folder, manifest.files)
-        return load_shelf(folder, manifest)
+        shelf = load_shelf(folder, manifest)
+        spare_the_collector_news()
+        return shelf
 
     def _adopt(self, shelf: Shelf) -> None:
         self._mirror.rebase(shelf.catalog_sequence)
