@@ -1,6 +1,7 @@
 """The report: what benchmarks told (JSON on standard input) as Markdown with a table of targets, and plots as SVG.
 
 Usage: python benchmarks/report.py FOLDER FORM [FILE ...] < figures.json
+The lists of several runs may be joined to one; each figure names the form that it was taken in.
 In each FILE what stands between `<!-- bench NAME: begin -->` and `<!-- bench NAME: end -->` is written anew, where that
 benchmark ran: its rows and notes; NAME `targets` is the table of all targets.
 """
@@ -62,9 +63,16 @@ def lines(told: Sequence[Row], form: str, drawn: Iterable[str]) -> Iterable[str]
 def how(told: Sequence[Row], form: str) -> str:
     """When, on what and by which command the figures were taken."""
     ended_s = max((each["ended_s"] for each in told if "ended_s" in each), default=datetime.now(UTC).timestamp())
-    name = told[0]["bench"] if len(told) == 1 else "all"
     at = datetime.fromtimestamp(ended_s, UTC)
-    return f"`evershelf bench {name} --form {form}`, {at:%Y-%m-%d %H:%M} UTC, {machine()}."
+    by_form: dict[str, list[str]] = {}
+    for each in told:
+        by_form.setdefault(each.get("form", form), []).append(each["bench"])
+    commands = [
+        f"`evershelf bench {names[0] if len(names) == 1 else 'all'} --form {each}`"
+        + (f" ({', '.join(names)})" if len(by_form) > 1 and len(names) > 1 else "")
+        for each, names in by_form.items()
+    ]
+    return f"{'; '.join(commands)}, {at:%Y-%m-%d %H:%M} UTC, {machine()}."
 
 
 def targets(told: Sequence[Row]) -> Iterable[str]:
@@ -97,7 +105,7 @@ def section(each: Row) -> Iterable[str]:
 def filled(text: str, told: Sequence[Row], form: str) -> str:
     """The text with what stands between marks written anew, of the benchmarks that ran to their end."""
     made = {
-        each["bench"]: [how(told, form), "", *section(each)] for each in told if "error" not in each and each["rows"]
+        each["bench"]: [how([each], form), "", *section(each)] for each in told if "error" not in each and each["rows"]
     }
     made[TARGETS] = [how(told, form), "", *targets(told)]
     for name, found in made.items():

@@ -95,4 +95,4 @@ def _run(folder: Path, name: str, form: Form, until_s: float | None) -> Outcome:
         return nothing | {"error": str(error)}
     if form is Form.SMOKE:  # its sizes are not those that the targets are about
         found["targets"] = []
-    return found | {"bench": name}
+    return found | {"bench": name, "form": form}

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import orjson
 
+from evershelf.gateway.big_tables import PLAIN_UP_TO, let_go_with
 from evershelf.gateway.outside import spare_the_collector_news
 from evershelf.gateway.shelf import Shelf
 
@@ -79,10 +80,12 @@ class CatalogWords:
                 self._members.setdefault(path, array("I")).append(rank)
                 sizes[path] = sizes.get(path, 0) + shown
         self._words = list(_sorted_gently(words))
-        self._postings = [words[word] for word in self._words]
+        self._postings = [words.pop(word) for word in self._words]  # a full dict would be freed in one go
         self.categories = [CategorySize(path, size) for path, size in sorted(sizes.items()) if size]
         self._by_id = array("I", _sorted_gently(range(len(self._ids)), key=self._ids.__getitem__))
         spare_the_collector_news()
+        if len(self._words) > PLAIN_UP_TO:
+            let_go_with(self, self._words, self._postings)
 
     def __len__(self) -> int:
         return len(self._ids)
