@@ -46,7 +46,7 @@ MINUTES ?= 60
 .PHONY: campaign
 campaign: setup ## Go on with the long proof, 100,000 requests a fault, for so many MINUTES of a quiet machine.
 	@$(BIN)/evershelf drill campaign core inference PostgreSQL snapshot pairs --out docs/reference/campaign \
-	    --rate 800 --minutes $(MINUTES); status=$$?; \
+	    --rate 1000 --minutes $(MINUTES); status=$$?; \
 	    $(BIN)/evershelf drill report docs/reference/campaign > docs/reference/drills.md; exit $$status
 
 .PHONY: bench
