@@ -20,7 +20,7 @@ from typing import TypeVar
 import orjson
 
 from evershelf.gateway.big_tables import PLAIN_UP_TO, let_go_with
-from evershelf.gateway.outside import spare_the_collector_news
+from evershelf.gateway.outside import keep_from_collector
 from evershelf.gateway.shelf import Shelf
 
 WORDS_A_TITLE_MAX = 30
@@ -83,7 +83,7 @@ class CatalogWords:
         self._postings = [words.pop(word) for word in self._words]  # a full dict would be freed in one go
         self.categories = [CategorySize(path, size) for path, size in sorted(sizes.items()) if size]
         self._by_id = array("I", _sorted_gently(range(len(self._ids)), key=self._ids.__getitem__))
-        spare_the_collector_news()
+        keep_from_collector()
         if len(self._words) > PLAIN_UP_TO:
             let_go_with(self, self._words, self._postings)
 

@@ -54,7 +54,7 @@ def give_short_turns() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def spare_the_collector_news() -> None:
+def keep_from_collector() -> None:
     """Of what was just made, and is large, the collector looks at nothing: a list of a million took it 30 ms.
 
     A cycle that happens to be garbage at this moment is never found; a snapshot is too rare for that to add up.

@@ -7,7 +7,7 @@ import structlog
 
 from evershelf.contracts.manifest import SnapshotManifest
 from evershelf.gateway.mirror import Mirror
-from evershelf.gateway.outside import Clock, spare_the_collector_news
+from evershelf.gateway.outside import Clock, keep_from_collector
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.shelf import NO_SNAPSHOT, Shelf, changed, empty_shelf, load_shelf
 from evershelf.gateway.telemetry import Telemetry
@@ -99,7 +99,7 @@ class SnapshotHolder:
         manifest = read_manifest(folder, SnapshotManifest, self._keys)
         verify(folder, manifest.files)
         shelf = load_shelf(folder, manifest)
-        spare_the_collector_news()
+        keep_from_collector()
         return shelf
 
     def _adopt(self, shelf: Shelf) -> None:
