@@ -29,6 +29,7 @@ from evershelf.contracts.events import Event
 from evershelf.contracts.inference import RankedItem, Ranking, RankReply
 from evershelf.contracts.keys import Scope
 from evershelf.gateway import app as app_module
+from evershelf.gateway.outside import give_short_turns
 from evershelf.gateway.server import server_config
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
@@ -99,6 +100,7 @@ def main() -> None:
 
 def serve(way: str) -> None:
     """One gateway with the settings of the environment, logging as the shipped one does."""
+    give_short_turns()
     configure_logging()
     settings = GatewaySettings()
     if way == "granian":

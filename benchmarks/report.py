@@ -61,18 +61,21 @@ def lines(told: Sequence[Row], form: str, drawn: Iterable[str]) -> Iterable[str]
 
 
 def how(told: Sequence[Row], form: str) -> str:
-    """When, on what and by which command the figures were taken."""
-    ended_s = max((each["ended_s"] for each in told if "ended_s" in each), default=datetime.now(UTC).timestamp())
-    at = datetime.fromtimestamp(ended_s, UTC)
-    by_form: dict[str, list[str]] = {}
+    """When, on what and by which commands the figures were taken: of those that told any, a command for each form."""
+    by_form: dict[str, list[Row]] = {}
     for each in told:
-        by_form.setdefault(each.get("form", form), []).append(each["bench"])
-    commands = [
-        f"`evershelf bench {names[0] if len(names) == 1 else 'all'} --form {each}`"
-        + (f" ({', '.join(names)})" if len(by_form) > 1 and len(names) > 1 else "")
-        for each, names in by_form.items()
-    ]
-    return f"{'; '.join(commands)}, {at:%Y-%m-%d %H:%M} UTC, {machine()}."
+        if each["rows"] or len(told) == 1:
+            by_form.setdefault(each.get("form", form), []).append(each)
+    commands = []
+    for each_form, found in by_form.items():
+        names = [each["bench"] for each in found]
+        name, listed = (names[0], "") if len(names) == 1 else ("all", "")
+        if len(names) > 1 and len(by_form) > 1:
+            name, listed = "NAME", f" ({', '.join(names)})"
+        ended_s = max((each["ended_s"] for each in found if "ended_s" in each), default=datetime.now(UTC).timestamp())
+        at = datetime.fromtimestamp(ended_s, UTC)
+        commands.append(f"`evershelf bench {name} --form {each_form}`{listed}, {at:%Y-%m-%d %H:%M} UTC")
+    return f"{'; '.join(commands)}, {machine()}."
 
 
 def targets(told: Sequence[Row]) -> Iterable[str]:

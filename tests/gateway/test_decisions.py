@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import orjson
 from pydantic import TypeAdapter
 
-from evershelf.contracts.recommendations import Reason, Source
+from evershelf.contracts.recommendations import Reason, RecommendationRequest, Source
 from evershelf.gateway.decisions import Decision, DecisionLog
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
@@ -28,6 +28,8 @@ ONE = Decision(
     item_ids=("mug",),
     record={},
 )
+
+ANN = RecommendationRequest(placement="home", user_id="ann")
 
 
 class FakeSpool:
@@ -75,16 +77,26 @@ def test_so_many_answers_a_second_are_recorded_and_those_beyond_are_counted():
     now_s, spool = 1_000.0, FakeSpool()
     log = log_with(spool, clock=Clock(monotonic_s=lambda: now_s), gateway_decisions_per_s_max=5.0)
     for _ in range(60):
-        log.offer(one)
+        log.offer(ANN, one)
     assert (len(spool.bodies), log.passed_over) == (10, 50)
     now_s += 2.0
     for _ in range(60):
-        log.offer(one)
+        log.offer(ANN, one)
     assert (len(spool.bodies), log.passed_over) == (20, 100)
     unbounded = log_with(FakeSpool(), gateway_decisions_per_s_max=inf)
     for _ in range(5_000):
-        unbounded.offer(one)
+        unbounded.offer(ANN, one)
     assert unbounded.passed_over == 0
+
+
+def test_whose_a_session_is_is_recorded_whatever_the_rate_and_the_share():
+    # Promise: erasing a person finds their sessions by this; the first answer that tells it is kept, the next need not.
+    spool = FakeSpool()
+    clock = Clock(monotonic_s=lambda: 0.0)
+    log = log_with(spool, clock=clock, gateway_decisions_per_s_max=0.5, gateway_decisions_share=0.0)
+    for session_id in ("s1", "s1", "s2", None, "s1"):
+        log.offer(RecommendationRequest(placement="home", user_id="ann", session_id=session_id), one)
+    assert len(spool.bodies) == 2
 
 
 def one() -> Decision:

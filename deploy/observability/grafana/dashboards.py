@@ -186,7 +186,9 @@ DATA = (
     (
         graph("Batches in a row not taken", COUNT, each("evershelf_shipping_failures_in_a_row")),
         graph("Spool commits failed", PER_SECOND, rate("evershelf_spool_failures", "instance")),
-        graph("Decisions dropped", PER_SECOND, rate("evershelf_decisions_dropped", "instance")),
+        graph("Decisions dropped, and answers beyond the recorded rate", PER_SECOND,
+              ("sum(rate(evershelf_decisions_dropped[$__rate_interval]))", "dropped"),
+              ("sum(rate(evershelf_decisions_passed_over[$__rate_interval]))", "beyond the rate")),
     ),
 )  # fmt: skip
 

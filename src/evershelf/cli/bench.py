@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from evershelf.cli.bench_program import BenchFailedError, Outcome, run_program
+from evershelf.cli.bench_program import BenchFailedError, BenchTimedOutError, Outcome, run_program
 from evershelf.cli.options import AsJson
 from evershelf.cli.output import print_json, print_progress
 
@@ -89,9 +89,11 @@ def _run(folder: Path, name: str, form: Form, until_s: float | None) -> Outcome:
     print_progress(f"{name}, {form} form")
     try:
         found = run_program(folder / f"{PROGRAMS[name]}.py", form, seconds_max=left_s)
-    except BenchFailedError as error:
-        if until_s is not None and time.monotonic() >= until_s:
+    except BenchTimedOutError as error:
+        if left_s < PROGRAM_S_MAX:
             return nothing | {"notes": ["left out: the time was over before it came to an end"]}
+        return nothing | {"error": str(error)}
+    except BenchFailedError as error:
         return nothing | {"error": str(error)}
     if form is Form.SMOKE:  # its sizes are not those that the targets are about
         found["targets"] = []

@@ -29,6 +29,10 @@ class BenchFailedError(Exception):
     """A benchmark did not come to an end, or there is none to run."""
 
 
+class BenchTimedOutError(BenchFailedError):
+    """It was still at work when its time was over."""
+
+
 def run_program(path: Path, form: str, *, seconds_max: float) -> Outcome:
     """What the program told, with `ended_s`, `elapsed_s` and `others_share`. Raises BenchFailedError."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -66,7 +70,7 @@ def _output(path: Path, form: str, seconds_max: float) -> str:
         try:
             child.wait(seconds_max)
         except subprocess.TimeoutExpired:
-            raise BenchFailedError(f"it took longer than {seconds_max:.0f} s") from None
+            raise BenchTimedOutError(f"it took longer than {seconds_max:.0f} s") from None
         finally:
             if child.poll() is None:
                 _end(child)

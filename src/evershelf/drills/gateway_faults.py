@@ -18,7 +18,6 @@ SECOND = "gateway-2"
 DISK_MB = 48
 EXIT_TIMEOUT_S = 60.0
 POLL_S = 0.05
-JOURNAL_TIMEOUT_S = 5.0
 JOURNAL_TRIES = 100
 CGROUP = Path("/sys/fs/cgroup/cpu")
 PERIOD_US = 100_000
@@ -118,8 +117,8 @@ async def on_small_disk(rig: Rig) -> AsyncIterator[Witness]:
 async def disk_full(rig: Rig) -> AsyncIterator[Witness]:
     """Not a byte is left on the spool's disk, nor in its journal; felt if a commit of the spool failed."""
     disk = rig.folder / "gateway-disk"
-    failures = rig.metrics().get("evershelf_spool_failures", 0.0)
     await _without_journal(next(disk.rglob(SPOOL_FILE)))
+    failures = rig.metrics().get("evershelf_spool_failures", 0.0)
     fill(disk)
 
     async def felt() -> bool:
@@ -133,11 +132,12 @@ async def disk_full(rig: Rig) -> AsyncIterator[Witness]:
 
 async def _without_journal(spool: Path) -> None:
     """Empties the spool's journal, which else has room for many more commits: what is folded in is written over."""
-    with closing(sqlite3.connect(spool, timeout=JOURNAL_TIMEOUT_S)) as journal:
+    with closing(sqlite3.connect(spool, timeout=0)) as journal:
         for _ in range(JOURNAL_TRIES):
-            (busy, _, _) = journal.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                return
+            with suppress(sqlite3.OperationalError):  # locked at this moment
+                (busy, _, _) = journal.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    return
             await asyncio.sleep(POLL_S)
     raise CannotInjectError(f"{spool} was never idle")
 

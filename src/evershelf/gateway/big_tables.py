@@ -1,17 +1,18 @@
-"""Tables of a million entries, made and let go of without holding up the event loop.
+"""Tables of up to a million entries, made and let go of without holding up the event loop.
 
 The interpreter changes threads between two bytecodes only. A dict that grows past 700,000 entries copies them in one
 (28 ms on the machine of docs/reference/performance.md), and freeing such a one takes as long, whichever thread does it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from threading import Thread
 from weakref import finalize
 
 # Of a plain dict, which is the quickest: it copies 175,000 entries at most.
 PLAIN_UP_TO = 200_000
 SHARDS = 64
-STRETCH = 10_000  # entries freed in one go
+STRETCH = 10_000  # entries of a list freed in one go
+FREED_AT_ONCE = 1_000  # entries of all tables for which a thread is not worth it
 
 Positions = Mapping[str, int]
 
@@ -23,22 +24,27 @@ class _Sharded(Positions):
         self.shards: list[dict[str, int]] = [{} for _ in range(SHARDS)]
         self._length = len(ids)
         for position, item_id in enumerate(ids):
-            self.shards[hash(item_id) % SHARDS][item_id] = position
+            self.shards[_shard(item_id)][item_id] = position
 
     def __getitem__(self, item_id: str) -> int:
-        return self.shards[hash(item_id) % SHARDS][item_id]
+        return self.shards[_shard(item_id)][item_id]
 
     def get(self, item_id: str, default: int | None = None) -> int | None:  # type: ignore[override]  # no other default is asked for
-        return self.shards[hash(item_id) % SHARDS].get(item_id, default)
+        return self.shards[_shard(item_id)].get(item_id, default)
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self.shards[hash(item_id) % SHARDS]
+        return item_id in self.shards[_shard(item_id)]
 
     def __iter__(self) -> Iterator[str]:
         return (item_id for shard in self.shards for item_id in shard)
 
     def __len__(self) -> int:
         return self._length
+
+
+def _shard(item_id: object) -> int:
+    """By bits that the dict itself does not begin with: else its keys would crowd into a few of its places."""
+    return (hash(item_id) >> 32) % SHARDS
 
 
 def positions(ids: Sequence[str]) -> Positions:
@@ -49,22 +55,27 @@ def positions(ids: Sequence[str]) -> Positions:
 
 
 def let_go_with(owner: object, *tables: object) -> None:
-    """Once `owner` is gone, which alone uses the tables, frees them bit by bit, in this order, on a thread."""
+    """Once `owner` is gone, which alone uses the tables, frees them bit by bit, on a thread where they are large."""
     finalize(owner, _begin, list(tables)).atexit = False
 
 
 def _begin(tables: list[object]) -> None:
-    Thread(target=_free, args=(tables,), name="let-go", daemon=True).start()
+    if sum(len(table) for table in tables if isinstance(table, Sized)) > FREED_AT_ONCE:
+        Thread(target=_free, args=(tables,), name="let-go", daemon=True).start()
 
 
 def _free(tables: list[object]) -> None:
+    """What lies in a dict is freed like what is given: it may be large as well."""
     while tables:
-        match tables.pop(0):
-            case _Sharded(shards=parts) | (list() as parts):
-                while parts:
-                    del parts[-(1 if isinstance(parts[-1], dict) else STRETCH) :]
-            case dict() as parts:
-                while parts:
-                    parts.popitem()
+        match tables.pop():
+            case _Sharded(shards=shards):
+                while shards:
+                    shards.pop()
+            case dict() as found:
+                while found:
+                    _free([found.popitem()[1]])
+            case list() as found:
+                while found:
+                    del found[-STRETCH:]
             case _:
                 pass  # freed where it is dropped: here

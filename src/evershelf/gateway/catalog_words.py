@@ -83,9 +83,9 @@ class CatalogWords:
         self._postings = [words.pop(word) for word in self._words]  # a full dict would be freed in one go
         self.categories = [CategorySize(path, size) for path, size in sorted(sizes.items()) if size]
         self._by_id = array("I", _sorted_gently(range(len(self._ids)), key=self._ids.__getitem__))
-        keep_from_collector()
+        let_go_with(self, self._words, self._postings)
         if len(self._words) > PLAIN_UP_TO:
-            let_go_with(self, self._words, self._postings)
+            keep_from_collector()
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import JsonValue
 
+from evershelf.contracts.recommendations import RecommendationRequest
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.spool import Spool
@@ -19,6 +20,8 @@ from evershelf.storage.decisions import Decision
 __all__ = ["Decision", "DecisionLog", "EncodedRecord"]
 
 BURST_S = 2.0
+# Users with their sessions that are known to be recorded, the least recently seen out first: some 200 bytes each.
+PAIRS_MAX = 20_000
 _SHARE_STEPS = 1_000_000
 
 
@@ -49,6 +52,7 @@ class DecisionLog:
         self._quota = None if isinf(per_s) else Quota(per_s, BURST_S)
         self._bucket: Bucket | None = None
         self._clock = clock or Clock()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.passed_over = 0
         self._ring_max = settings.gateway_decisions_ring_max
         self._sampled_steps = round(settings.gateway_decisions_share * _SHARE_STEPS)
@@ -59,29 +63,29 @@ class DecisionLog:
         """How many are in memory."""
         return len(self._ring)
 
-    def offer(self, make: Callable[[], Decision]) -> None:
+    def offer(self, request: RecommendationRequest, make: Callable[[], Decision]) -> None:
         """Records what `make` gives, of so many answers a second; those beyond are only counted, and nothing is made.
 
-        A record costs a fifth of an answer, and 9 kB for as long as decisions are kept. Which answers are passed over
-        does not depend on what they are, so that shares of those recorded (clicks of answers) are those of all.
+        The first answer that tells whose a session is is always recorded, for that is what erasing a person goes by.
         """
-        if self._quota is not None:
+        tells = self._tells(request.user_id, request.session_id)
+        if self._quota is not None and not tells:
             verdict = take(self._bucket, self._quota, now_s=self._clock.monotonic_s())
             self._bucket = verdict.bucket
             if not verdict.allowed:
                 self.passed_over += 1
                 return
-        self.record(make())
+        self.record(make(), always=tells)
 
-    def record(self, decision: Decision) -> None:
-        """Keeps the decision in memory, and sends it to PostgreSQL if it belongs to the sampled share.
+    def record(self, decision: Decision, *, always: bool = False) -> None:
+        """Keeps the decision in memory, and sends it to PostgreSQL if it belongs to the sampled share, or `always`.
 
         The share is taken by recommendation_id, so that the same answer is in or out wherever the question comes up.
         """
         self._ring[decision.recommendation_id] = decision
         if len(self._ring) > self._ring_max:
             self._ring.popitem(last=False)
-        if decision.recommendation_id.int % _SHARE_STEPS < self._sampled_steps:
+        if always or decision.recommendation_id.int % _SHARE_STEPS < self._sampled_steps:
             self._spool.append_decision(partial(_encode, decision))
 
     def forget(self, recommendation_id: UUID) -> None:
@@ -99,6 +103,18 @@ class DecisionLog:
     def matching(self, wanted: Callable[[Decision], bool], limit: int) -> list[Decision]:
         """The newest `limit` decisions in memory for which `wanted` holds, newest first."""
         return list(islice(filter(wanted, reversed(self._ring.values())), limit))
+
+    def _tells(self, user_id: str | None, session_id: str | None) -> bool:
+        """Whether it is news that this session is that user's."""
+        if user_id is None or session_id is None:
+            return False
+        if (pair := (user_id, session_id)) in self._told:
+            self._told.move_to_end(pair)
+            return False
+        self._told[pair] = None
+        if len(self._told) > PAIRS_MAX:
+            self._told.popitem(last=False)
+        return True
 
 
 def _encode(decision: Decision) -> bytes:

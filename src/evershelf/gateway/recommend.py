@@ -217,7 +217,7 @@ def _keep(
 ) -> None:
     """What operators look at later: the series, the decision, the drill's report."""
     parts.series.answered(decided, elapsed_ms)
-    parts.decisions.offer(partial(recorded, parts, decided, head, recommendation_id))
+    parts.decisions.offer(decided.ask.request, partial(recorded, parts, decided, head, recommendation_id))
     spans.end(parts, decided, head, recommendation_id)
     if decided.ask.drill is not None or parts.drills.active:
         parts.drills.answered(decided, elapsed_ms)

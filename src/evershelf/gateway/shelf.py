@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
 from evershelf.contracts.recommendations import Reason, Source
-from evershelf.gateway.big_tables import PLAIN_UP_TO, let_go_with, positions
+from evershelf.gateway.big_tables import let_go_with, positions
 from evershelf.policy.compose import Candidate
 from evershelf.policy.ladder import Cause, Scored
 from evershelf.registry.artifact import ArtifactRefused, Refusal
@@ -246,8 +246,7 @@ class _Columns:
         }
         self.open = [item_id for item_id, available in zip(self.ids, self.available, strict=True) if available]
         self._members = self._invert()
-        if len(self.ids) > PLAIN_UP_TO:
-            let_go_with(self, self.position, self._members, self.open, self.ids, tensors)
+        let_go_with(self, tensors, self.ids, self.open, self._members, self.position, self._related, self._kept)
 
     @classmethod
     def empty(cls) -> "_Columns":

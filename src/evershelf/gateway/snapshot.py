@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 
 from evershelf.contracts.manifest import SnapshotManifest
+from evershelf.gateway.big_tables import PLAIN_UP_TO
 from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.outside import Clock, keep_from_collector
 from evershelf.gateway.settings import GatewaySettings
@@ -99,7 +100,8 @@ class SnapshotHolder:
         manifest = read_manifest(folder, SnapshotManifest, self._keys)
         verify(folder, manifest.files)
         shelf = load_shelf(folder, manifest)
-        keep_from_collector()
+        if len(shelf) > PLAIN_UP_TO:
+            keep_from_collector()
         return shelf
 
     def _adopt(self, shelf: Shelf) -> None:

@@ -218,7 +218,8 @@ GAUGES: Mapping[str, str] = {
     "evershelf_spool_failures": "Commits of the spool that failed since the start.",
     "evershelf_shipping_failures_in_a_row": "Batches in a row that PostgreSQL did not take.",
     "evershelf_log_lines_dropped": "Log lines for which stdout had no room since the start.",
-    "evershelf_decisions_dropped": "Decisions not kept, beyond the rate or for want of room or time, since the start.",
+    "evershelf_decisions_dropped": "Decisions that were not kept, for want of room or time, since the start.",
+    "evershelf_decisions_passed_over": "Answers beyond the rate that is recorded, since the start.",
 }
 
 

@@ -88,7 +88,8 @@ async def _find(parts: Parts, recommendation_id: UUID) -> tuple[Decision, Origin
     if stored is not None:
         return stored, Origin.DATABASE
     away = "" if parts.database.pool is not None else f" in memory ({AWAY})"
-    raise not_found(f"decision {str(recommendation_id)!r}{away}")
+    passed_over = f" Perhaps it was not recorded: {_rate(parts)}" if parts.decisions.passed_over else ""
+    raise not_found(f"decision {str(recommendation_id)!r}{away}.{passed_over}".rstrip("."))
 
 
 def _note(parts: Parts, *, database: bool) -> str | None:
@@ -98,6 +99,10 @@ def _note(parts: Parts, *, database: bool) -> str | None:
     elif share < 1:
         told.append(f"PostgreSQL keeps {share:.1%} of the decisions; memory holds the newest {len(parts.decisions)}.")
     if parts.decisions.passed_over:
-        per_s = parts.settings.gateway_decisions_per_s_max
-        told.append(f"At most {per_s:g} answers a second are recorded: {parts.decisions.passed_over} were not.")
+        told.append(_rate(parts))
     return " ".join(told) or None
+
+
+def _rate(parts: Parts) -> str:
+    per_s = parts.settings.gateway_decisions_per_s_max
+    return f"Of the answers beyond {per_s:g} a second, {parts.decisions.passed_over} were not recorded here."
