@@ -52,7 +52,7 @@ campaign: setup ## Go on with the long proof, 100,000 requests a fault, for so m
 
 .PHONY: bench
 bench: setup ## Measure this machine against the targets; the short form, at most 10 minutes.
-	@$(BIN)/evershelf bench all --form short --minutes 10
+	@$(BIN)/evershelf bench all --form short --minutes 9
 
 SEEDS ?= 1000
 .PHONY: simulate
