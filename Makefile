@@ -46,7 +46,7 @@ MINUTES ?= 60
 .PHONY: campaign
 campaign: setup ## Go on with the long proof, 100,000 requests a fault, for so many MINUTES of a quiet machine.
 	@status=0; $(BIN)/evershelf drill campaign core inference PostgreSQL snapshot pairs --out docs/reference/campaign \
-	    --rate 1000 --minutes $(MINUTES) || status=$$?; \
+	    --rate 800 --minutes $(MINUTES) || status=$$?; \
 	    text="$$($(BIN)/evershelf drill report docs/reference/campaign)" && echo "$$text" > docs/reference/drills.md; \
 	    exit $$status
 
