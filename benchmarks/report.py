@@ -69,9 +69,8 @@ def how(told: Sequence[Row], form: str) -> str:
     commands = []
     for each_form, found in by_form.items():
         names = [each["bench"] for each in found]
-        name, listed = (names[0], "") if len(names) == 1 else ("all", "")
-        if len(names) > 1 and len(by_form) > 1:
-            name, listed = "NAME", f" ({', '.join(names)})"
+        name = names[0] if len(names) == 1 else "all" if len(by_form) == 1 else "NAME"
+        listed = f" ({', '.join(names)})" if name == "NAME" else ""
         ended_s = max((each["ended_s"] for each in found if "ended_s" in each), default=datetime.now(UTC).timestamp())
         at = datetime.fromtimestamp(ended_s, UTC)
         commands.append(f"`evershelf bench {name} --form {each_form}`{listed}, {at:%Y-%m-%d %H:%M} UTC")

@@ -2,8 +2,7 @@
 
 Usage: python benchmarks/telemetry.py [--form smoke|short|long] [--json] [--rounds 6] [--connections 16]
 Real gateways answer in full with a stand-in for inference, as in `front.py`. Everything is compared with the gateway as
-shipped: metrics counted, one answer in a hundred logged, at most 200 answers a second recorded, no
-traces.
+shipped: metrics counted, one answer in a hundred logged, at most 200 answers a second recorded, none traced.
 """
 
 import asyncio

@@ -89,11 +89,9 @@ def _run(folder: Path, name: str, form: Form, until_s: float | None) -> Outcome:
     print_progress(f"{name}, {form} form")
     try:
         found = run_program(folder / f"{PROGRAMS[name]}.py", form, seconds_max=left_s)
-    except BenchTimedOutError as error:
-        if left_s < PROGRAM_S_MAX:
-            return nothing | {"notes": ["left out: the time was over before it came to an end"]}
-        return nothing | {"error": str(error)}
     except BenchFailedError as error:
+        if isinstance(error, BenchTimedOutError) and left_s < PROGRAM_S_MAX:
+            return nothing | {"notes": ["left out: the time was over before it came to an end"]}
         return nothing | {"error": str(error)}
     if form is Form.SMOKE:  # its sizes are not those that the targets are about
         found["targets"] = []

@@ -88,8 +88,10 @@ async def _find(parts: Parts, recommendation_id: UUID) -> tuple[Decision, Origin
     if stored is not None:
         return stored, Origin.DATABASE
     away = "" if parts.database.pool is not None else f" in memory ({AWAY})"
-    passed_over = f" Perhaps it was not recorded: {_rate(parts)}" if parts.decisions.passed_over else ""
-    raise not_found(f"decision {str(recommendation_id)!r}{away}.{passed_over}".rstrip("."))
+    problem = not_found(f"decision {str(recommendation_id)!r}{away}")
+    if parts.decisions.passed_over:
+        problem.detail += f" Perhaps it was not recorded. {_rate(parts)}"
+    raise problem
 
 
 def _note(parts: Parts, *, database: bool) -> str | None:
