@@ -38,9 +38,12 @@ class FakeSpool:
     def __init__(self):
         self.bodies = []
 
+    has_room = True
+
     def append_decision(self, encode):
-        self.bodies.append(encode())
-        return True
+        if self.has_room:
+            self.bodies.append(encode())
+        return self.has_room
 
 
 def log_with(spool, *, clock=None, **changed) -> DecisionLog:
@@ -97,6 +100,19 @@ def test_whose_a_session_is_is_recorded_whatever_the_rate_and_the_share():
     for session_id in ("s1", "s1", "s2", None, "s1"):
         log.offer(RecommendationRequest(placement="home", user_id="ann", session_id=session_id), one)
     assert len(spool.bodies) == 2
+    log.forget_pairs()  # of somebody who was erased nothing may be left, and what they do next must be found again
+    log.offer(RecommendationRequest(placement="home", user_id="ann", session_id="s1"), one)
+    assert len(spool.bodies) == 3
+
+
+def test_what_found_no_room_is_told_again():
+    # Promise: a full spool may cost a record, but not the knowledge of whose a session is: the next answer tells it.
+    spool = FakeSpool()
+    log = log_with(spool, gateway_decisions_share=0.0)
+    for has_room in (False, True, True):
+        spool.has_room = has_room
+        log.offer(RecommendationRequest(placement="home", user_id="ann", session_id="s1"), one)
+    assert len(spool.bodies) == 1
 
 
 def one() -> Decision:

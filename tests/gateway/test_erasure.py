@@ -70,7 +70,7 @@ async def traces(world, mark: str) -> list[str]:
         found.append("metrics")
     if mark in repr(world.parts.history.known()):
         found.append("history")
-    if mark in repr(world.parts.decisions.latest(1_000)):
+    if mark in repr((world.parts.decisions.latest(1_000), world.parts.decisions._told)):
         found.append("decisions")
     return found
 

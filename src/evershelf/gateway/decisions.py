@@ -20,7 +20,7 @@ from evershelf.storage.decisions import Decision
 __all__ = ["Decision", "DecisionLog", "EncodedRecord"]
 
 BURST_S = 2.0
-# Users with their sessions that are known to be recorded, the least recently seen out first: some 200 bytes each.
+# Users with their sessions that are known to be recorded, the oldest out first: some 200 bytes each.
 PAIRS_MAX = 20_000
 _SHARE_STEPS = 1_000_000
 
@@ -52,7 +52,7 @@ class DecisionLog:
         self._quota = None if isinf(per_s) else Quota(per_s, BURST_S)
         self._bucket: Bucket | None = None
         self._clock = clock or Clock()
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._told: OrderedDict[tuple[str | None, str | None], None] = OrderedDict()
         self.passed_over = 0
         self._ring_max = settings.gateway_decisions_ring_max
         self._sampled_steps = round(settings.gateway_decisions_share * _SHARE_STEPS)
@@ -68,29 +68,38 @@ class DecisionLog:
 
         The first answer that tells whose a session is is always recorded, for that is what erasing a person goes by.
         """
-        tells = self._tells(request.user_id, request.session_id)
+        pair = request.user_id, request.session_id
+        tells = None not in pair and pair not in self._told
         if self._quota is not None and not tells:
             verdict = take(self._bucket, self._quota, now_s=self._clock.monotonic_s())
             self._bucket = verdict.bucket
             if not verdict.allowed:
                 self.passed_over += 1
                 return
-        self.record(make(), always=tells)
+        if self.record(make(), always=tells) and tells:
+            self._told[pair] = None
+            if len(self._told) > PAIRS_MAX:
+                self._told.popitem(last=False)
 
-    def record(self, decision: Decision, *, always: bool = False) -> None:
+    def record(self, decision: Decision, *, always: bool = False) -> bool:
         """Keeps the decision in memory, and sends it to PostgreSQL if it belongs to the sampled share, or `always`.
 
         The share is taken by recommendation_id, so that the same answer is in or out wherever the question comes up.
+        Returns whether it is on its way to PostgreSQL.
         """
         self._ring[decision.recommendation_id] = decision
         if len(self._ring) > self._ring_max:
             self._ring.popitem(last=False)
-        if always or decision.recommendation_id.int % _SHARE_STEPS < self._sampled_steps:
-            self._spool.append_decision(partial(_encode, decision))
+        sampled = always or decision.recommendation_id.int % _SHARE_STEPS < self._sampled_steps
+        return sampled and self._spool.append_decision(partial(_encode, decision))
 
     def forget(self, recommendation_id: UUID) -> None:
         """Drops a decision from memory, if it is still there."""
         self._ring.pop(recommendation_id, None)
+
+    def forget_pairs(self) -> None:
+        """Drops who is known to be recorded with which session: the next answer of each tells it anew."""
+        self._told.clear()
 
     def find(self, recommendation_id: UUID) -> Decision | None:
         """The decision, if it is still in memory."""
@@ -103,18 +112,6 @@ class DecisionLog:
     def matching(self, wanted: Callable[[Decision], bool], limit: int) -> list[Decision]:
         """The newest `limit` decisions in memory for which `wanted` holds, newest first."""
         return list(islice(filter(wanted, reversed(self._ring.values())), limit))
-
-    def _tells(self, user_id: str | None, session_id: str | None) -> bool:
-        """Whether it is news that this session is that user's."""
-        if user_id is None or session_id is None:
-            return False
-        if (pair := (user_id, session_id)) in self._told:
-            self._told.move_to_end(pair)
-            return False
-        self._told[pair] = None
-        if len(self._told) > PAIRS_MAX:
-            self._told.popitem(last=False)
-        return True
 
 
 def _encode(decision: Decision) -> bytes:

@@ -54,6 +54,7 @@ class Erasures:
         await self._forget(digests)
 
     async def _forget(self, digests: frozenset[str]) -> None:
+        self._decisions.forget_pairs()
         salt = self._mirror.erasure_salt
         for turn, (user_id, session_id) in enumerate(self._history.known(), start=1):
             if _digest(salt, user_id, session_id) in digests:
