@@ -9,7 +9,7 @@ from evershelf.drills.assess import Broken
 from evershelf.drills.campaign import chosen
 from evershelf.drills.report import Skipped, markdown
 from evershelf.drills.run import Options
-from evershelf.drills.sittings import Campaign, MixedCampaignError, gathered
+from evershelf.drills.sittings import Campaign, MixedCampaignError, gathered, share
 from tests.drills.test_report import report
 
 COMMAND = "evershelf drill campaign core --rate 400 --requests 100000"
@@ -70,3 +70,17 @@ def test_another_load_is_another_campaign(campaign):
     (campaign.folder / "other.json").write_text(kept.read_text().replace('"fault_s": 8.0', '"fault_s": 1.0'))
     with pytest.raises(MixedCampaignError):
         gathered(campaign.folder)
+
+
+def test_shares_are_the_whole_and_nothing_twice():
+    # Promise: four campaigns side by side, each with its share, run every scenario once.
+    wanted = chosen(["every-pair"])
+    shares = [share(wanted, f"{number}/4") for number in (1, 2, 3, 4)]
+    assert sorted(row.name for each in shares for row in each) == sorted(row.name for row in wanted)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("part", ["", "2", "0/4", "5/4", "-1/4", "a/b", "1/0", "1/4/4"])
+def test_what_is_no_share_is_refused(part):
+    with pytest.raises(ValueError, match="is no share"):
+        share(chosen(NAMES), part)

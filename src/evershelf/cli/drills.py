@@ -108,6 +108,9 @@ def run_campaign(  # noqa: PLR0917 - as above
     budget_ms: Budget = 150,
     seed: Seed = 1,
     folder: Folder = None,
+    part: Annotated[
+        str, typer.Option(help="2/4: only the second of four shares, each of which may run beside the others.")
+    ] = "1/1",
     minutes: Annotated[
         float | None, typer.Option(min=1, help="Begin no scenario that might last beyond.", show_default="no end")
     ] = None,
@@ -118,14 +121,17 @@ def run_campaign(  # noqa: PLR0917 - as above
     """
     from evershelf.drills.campaign import chosen, rig_in, run_rows
     from evershelf.drills.run import Options
-    from evershelf.drills.sittings import Campaign
+    from evershelf.drills.sittings import Campaign, share
     from evershelf.supervision.supervisor import obey_signals
 
     obey_signals()
     options = Options(rate_per_s=rate, fault_s=requests / rate, budget_ms=budget_ms, seed=seed)
     typed = f"evershelf drill campaign {' '.join(names)} --rate {rate:g} --requests {requests}"
     campaign = Campaign(out, options, typed)
-    wanted = chosen(names)
+    try:
+        wanted = share(chosen(names), part)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--part") from error
     left = campaign.left(wanted)
     end_at_s = time.monotonic() + minutes * 60 if minutes else inf
 

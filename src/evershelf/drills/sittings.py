@@ -55,6 +55,14 @@ class Campaign:
         return self.folder / f"{name}.json"
 
 
+def share(wanted: Sequence[Row], part: str) -> Sequence[Row]:
+    """The rows of `part`: "2/4" are the second, sixth, tenth ... Raises ValueError where it tells no share."""
+    number, _, shares = part.partition("/")
+    if not (number.isdecimal() and shares.isdecimal() and 1 <= int(number) <= int(shares)):
+        raise ValueError(f"{part!r} is no share: 2/4 is the second of four")
+    return wanted[int(number) - 1 :: int(shares)]
+
+
 def gathered(folder: Path) -> dict[str, Any]:  # Any: JSON
     """A campaign as one report, in the order of the matrix. Raises MixedCampaignError."""
     order = [row.name for row in (*rows(), *pairs(every=True))]
