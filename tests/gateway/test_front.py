@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from evershelf.contracts.recommendations import TROUBLE, Reason
 from evershelf.gateway.app import create_app
-from evershelf.gateway.front import ASK_PATH, REPORT_PATH, Front
+from evershelf.gateway.front import REPORT_PATH, Front
+from evershelf.gateway.question import ASK_PATH
 from tests.gateway.gateway_world import CATEGORIES, make_keys, raw_event, shop
 
 # What no two answers have in common, and what the model branch makes of a busy machine.

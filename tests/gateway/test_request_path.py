@@ -25,7 +25,7 @@ KINDS = {
     "client": "gateway/hop.py gateway/rank_wire.py",
     # The server: who may come in, and what leaves when somebody may not.
     "door": """
-        gateway/protocol.py gateway/problems.py gateway/auth.py gateway/quotas.py policy/keys.py
+        gateway/protocol.py gateway/question.py gateway/problems.py gateway/auth.py gateway/quotas.py policy/keys.py
     """,
     # Pure answers to one question each, with the state that they are asked about.
     "rules": """

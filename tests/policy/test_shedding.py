@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evershelf.policy.shedding import Limits, Load, Priority, Service, pressure, priority, service
+from evershelf.policy.shedding import Limits, Load, Priority, Service, is_congested, pressure, priority, service
 
 LIMITS = Limits(in_hand_max=100, loop_lag_ms_max=50.0)
 LOADS = st.builds(Load, in_hand=st.integers(0, 300), loop_lag_ms=st.floats(0, 150))
@@ -49,3 +49,11 @@ def test_the_priority_is_what_the_header_says():
         Priority.BULK, Priority.PREFETCH, Priority.INTERACTIVE,
     ]  # fmt: skip
     assert {priority(header) for header in (None, "", "urgent", "bulk, bulk")} == {Priority.INTERACTIVE}
+
+
+def test_an_answer_that_is_refused_the_model_counts_on_a_busy_loop_only():
+    # Promise: where inference is slow and the gateway is not, nobody gets less for it.
+    assert not is_congested(1.0, 60.0, refused=True)
+    assert is_congested(5.0, 60.0, refused=True)
+    assert not is_congested(5.0, 60.0, refused=False)
+    assert is_congested(30.0, 60.0, refused=False)

@@ -7,16 +7,14 @@ from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.limiter import Bounds, Limiter, after_answers, after_congestion
-from evershelf.policy.shedding import PRIORITY_HEADER, Limits, Load, Service, pressure, priority, service
+from evershelf.policy.shedding import PRIORITY_HEADER, Limits, Load, Service, is_congested, pressure, priority, service
 
 # Never fewer: what one turn of the event loop can make well within every deadline.
 IN_HAND_MIN = 16
-# Of the lag at which everybody is shed: from here on there is more in hand than can be made in time.
-CONGESTED_SHARE = 0.4
 
 
 class Admission:
-    """The answers in hand, and an adaptive limit to them: a lag of the event loop lowers it, good answers raise it."""
+    """The answers in hand, and an adaptive limit to them: signs of congestion lower it, good answers raise it."""
 
     def __init__(self, settings: GatewaySettings, loop_lag: LoopLag, telemetry: Telemetry, clock: Clock) -> None:
         in_hand_max = settings.gateway_answers_in_hand_max
@@ -50,10 +48,10 @@ class Admission:
             self.in_hand += 1
         return decided
 
-    def done(self) -> None:
-        """An answer is made, or given up."""
+    def done(self, *, refused: bool = False) -> None:
+        """An answer is made, or given up; `refused` where there was no room to ask the model."""
         in_hand, self.in_hand = self.in_hand, self.in_hand - 1
-        if self._loop_lag.lag_ms >= CONGESTED_SHARE * self._lag_ms_max:
+        if is_congested(self._loop_lag.lag_ms, self._lag_ms_max, refused=refused):
             self._limiter = after_congestion(self._limiter, self._bounds, now_s=self._clock.monotonic_s())
         else:
             self._limiter = after_answers(self._limiter, self._bounds, answers=1, in_flight=in_hand)

@@ -2,7 +2,8 @@
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, cast
 
@@ -93,6 +94,21 @@ def verify(parts: Parts, authorization: str | None, scope: Scope) -> StoredKey:
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope.value}"'},
         )
     return key
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who asks on one connection, always for one scope: verified anew when the keys have changed, or this one ends."""
+
+    authorization: str | None
+    _key: StoredKey | None = None
+    _keys: Mapping[str, StoredKey] | None = None
+
+    def verified(self, parts: Parts, scope: Scope) -> StoredKey:
+        """As `verify`."""
+        if self._key is None or self._keys is not parts.mirror.keys or self._key.revoked_at is not None:
+            self._key, self._keys = verify(parts, self.authorization, scope), parts.mirror.keys
+        return self._key
 
 
 def _find(parts: Parts, parsed: ParsedKey) -> StoredKey | None:

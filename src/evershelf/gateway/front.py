@@ -18,14 +18,12 @@ from evershelf.gateway.auth import admit
 from evershelf.gateway.body_limit import limited, replayed
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import Boundary
+from evershelf.gateway.question import ASK_PATH, collected
 from evershelf.gateway.recommend import answered
 from evershelf.gateway.routes.events import taken
 from evershelf.gateway.settings import GatewaySettings
 
-ASK_PATH = "/v1/recommendations"
 REPORT_PATH = "/v1/events"
-# Parameters that may stand in a query string more than once; of all others the last one counts.
-_LISTS = frozenset({"context_items", "exclude"})
 JSON = "application/json"
 _CONTENT_TYPE = (b"content-type", JSON.encode())
 
@@ -83,14 +81,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _asked(query: bytes) -> RecommendationRequest | None:
     """What a query string asks for; None where it is no valid question."""
-    found: dict[str, str | list[str]] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name in _LISTS:
-            cast("list[str]", found.setdefault(name, [])).append(value)  # only lists stand under these names
-        else:
-            found[name] = value
+    asked = collected(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     try:
-        return RecommendationRequest.model_validate(found)
+        return RecommendationRequest.model_validate(asked)
     except ValidationError:
         return None
 

@@ -5,6 +5,8 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from math import inf
 from typing import TypeAlias
 
@@ -13,6 +15,7 @@ from evershelf.gateway.database import DatabaseLink
 from evershelf.gateway.history_reader import HistoryReader, Interactions, Key
 from evershelf.gateway.outside import Clock
 from evershelf.gateway.settings import GatewaySettings
+from evershelf.policy.seen_items import OWNED
 
 # Histories are short on average; this keeps memory in bounds where they are not: about 1 M entries, 150 MB by default.
 ENTRIES_A_USER = 20
@@ -33,16 +36,31 @@ class HistoryEntry:
     occurred_at_s: float
 
 
-_Entries: TypeAlias = tuple[HistoryEntry, ...]
+class Entries(tuple[HistoryEntry, ...]):  # noqa: SLOT001 - what is made once is kept in its dict
+    """A history, newest first; what each answer asks of it is made once."""
+
+    @cached_property
+    def item_ids(self) -> tuple[str, ...]:
+        """The items, newest first, each once."""
+        return tuple(dict.fromkeys([entry.item_id for entry in self]))
+
+    @cached_property
+    def owned(self) -> frozenset[str]:
+        """The items that were bought, consumed or rated."""
+        return frozenset([entry.item_id for entry in self if entry.event_type in OWNED])
+
+
+_NO_ENTRIES = Entries()
+_Rows: TypeAlias = tuple[HistoryEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _History:
     """What is known of one key: rows as last read, and what was accepted here and is not among them yet."""
 
-    rows: _Entries = ()
-    accepted: _Entries = ()
-    merged: _Entries = ()
+    rows: _Rows = ()
+    accepted: _Rows = ()
+    merged: Entries = _NO_ENTRIES
     read_at_s: float | None = None  # monotonic
 
 
@@ -90,7 +108,7 @@ class HistoryCache:
             if (known := self._histories.pop(key, None)) is not None:
                 self._entries -= _weight(known)
 
-    def cached(self, user_id: str | None, session_id: str | None) -> _Entries:
+    def cached(self, user_id: str | None, session_id: str | None) -> Entries:
         """What is in memory of both, newest first, each interaction once; never waits for anything."""
         found = [self._use(key).merged for key in _keys(user_id, session_id)]
         return found[0] if len(found) == 1 else self._newest(*found)
@@ -99,7 +117,7 @@ class HistoryCache:
         """Whether what `cached` answers includes what PostgreSQL knew at most gateway_history_age_s_max ago."""
         return all(self._is_complete(key) for key in _keys(user_id, session_id))
 
-    async def load(self, user_id: str | None, session_id: str | None, *, within_ms: float) -> _Entries:
+    async def load(self, user_id: str | None, session_id: str | None, *, within_ms: float) -> Entries:
         """As `cached`, after reading from PostgreSQL what was never read. Raises HistoryUnavailable.
 
         What was read a while ago is good enough for this answer, and read anew for the next one. All who wait for one
@@ -141,7 +159,7 @@ class HistoryCache:
         self._histories.move_to_end(key)
         return known
 
-    def _put(self, key: Key, rows: _Entries, accepted: _Entries, read_at_s: float | None) -> None:
+    def _put(self, key: Key, rows: _Rows, accepted: _Rows, read_at_s: float | None) -> None:
         known = _History(rows, accepted, self._newest(rows, accepted), read_at_s)
         if (before := self._histories.pop(key, None)) is not None:
             self._entries -= _weight(before)
@@ -152,11 +170,11 @@ class HistoryCache:
         while len(self._histories) > users_max or (self._entries > entries_max and len(self._histories) > 1):
             self._entries -= _weight(self._histories.popitem(last=False)[1])
 
-    def _newest(self, *sorted_entries: _Entries) -> _Entries:
+    def _newest(self, *sorted_entries: _Rows) -> Entries:
         """Merges lists that are newest first into one, each entry once, cut to the newest."""
         merged = heapq.merge(*sorted_entries, key=_newest_first)
         unique = dict.fromkeys(merged)
-        return tuple(unique)[: self._settings.gateway_history_interactions_max]
+        return Entries(islice(unique, self._settings.gateway_history_interactions_max))
 
 
 def _keys(user_id: str | None, session_id: str | None) -> list[Key]:

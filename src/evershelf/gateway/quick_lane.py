@@ -5,7 +5,6 @@ that one can carry, the price of saying "no" decides how much is still said "yes
 useful work at L times the load is (1 - L c) / (1 - c), with c the price of a shed answer over that of a full one.
 """
 
-import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -14,25 +13,12 @@ from pydantic import ValidationError
 from evershelf.contracts.keys import Scope
 from evershelf.contracts.recommendations import RecommendationRequest
 from evershelf.gateway.ask import Ask
-from evershelf.gateway.auth import verify
-from evershelf.gateway.front import ASK_PATH
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import ProblemError, security_headers
+from evershelf.gateway.question import ASK_PATH, Head, plainly_asked
 from evershelf.gateway.recommend import Reply, begun, finished
-from evershelf.policy.admission import DEADLINE_HEADERS
-from evershelf.policy.shedding import PRIORITY_HEADER
-from evershelf.policy.trace_context import TRACEPARENT
 
 Headers = tuple[tuple[bytes, bytes], ...]
-# A question that needs no parser: these names, values without escapes. Whatever else is asked takes the usual way.
-_TEXT = rb"[!-$'-*,-~]{1,128}"
-_PLAIN = re.compile(
-    rb"(?:(?:placement=([a-z0-9-]{1,64})|k=([0-9]{1,3})|user_id=(%b)|session_id=(%b))(?:&|$))*" % (_TEXT, _TEXT)
-)
-_NAMES = ("placement", "k", "user_id", "session_id")
-_READ = {name.encode(): name for name in ("authorization", PRIORITY_HEADER, TRACEPARENT, *DEADLINE_HEADERS)}
-# Headers of a body, whose end would have to be waited for.
-_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _HEAD = b"".join([
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n",
     *(b"%b: %b\r\n" % pair for pair in security_headers(ASK_PATH)),
@@ -40,32 +26,23 @@ _HEAD = b"".join([
 ])  # fmt: skip
 
 
-def answer(
-    parts: Parts, query: bytes, raw_headers: list[tuple[bytes, bytes]]
-) -> bytes | Coroutine[Any, Any, bytes] | None:
+def answer(parts: Parts, query: bytes, head: Head) -> bytes | Coroutine[Any, Any, bytes] | None:
     """The whole HTTP answer to a plain and valid question: at once where it is shed, else when it has been awaited.
 
     None for everything else, which is told elsewhere. Keys, quotas, placements, rules and eligibility hold as they do
     for every answer.
     """
-    if (plain := _PLAIN.fullmatch(query)) is None:
+    if (asked := plainly_asked(query)) is None:
         return None
     began_s = parts.outside.clock.monotonic_s()
-    headers: dict[str, str] = {}
-    for name, value in reversed(raw_headers):
-        if name in _READ:
-            headers[_READ[name]] = value.decode("latin-1")
-        elif name in _OF_A_BODY:
-            return None
-    asked = {name: value.decode() for name, value in zip(_NAMES, plain.groups(), strict=True) if value is not None}
     try:
         request = RecommendationRequest.model_validate(asked)
-        key = verify(parts, headers.get("authorization"), Scope.RECOMMEND)
+        key = head.caller.verified(parts, Scope.RECOMMEND)
     except (ValidationError, ProblemError):
         return None
     if request.placement not in parts.mirror.placements or not (taken := parts.quotas.take(key)).allowed:
         return None
-    ask = begun(parts, request, headers, began_s=began_s)
+    ask = begun(parts, request, head.headers, began_s=began_s)
     return _whole(ask, taken.headers) if isinstance(ask, Reply) else _awaited(parts, ask, taken.headers)
 
 

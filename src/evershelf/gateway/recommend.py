@@ -14,7 +14,7 @@ from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import Reason, RecommendationRequest
 from evershelf.gateway import spans
 from evershelf.gateway.ask import Ask, Decided
-from evershelf.gateway.history import HistoryEntry, HistoryUnavailable
+from evershelf.gateway.history import Entries, HistoryUnavailable
 from evershelf.gateway.parts import Parts
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.shelf import placed
@@ -75,10 +75,13 @@ def begun(parts: Parts, request: RecommendationRequest, headers: Mapping[str, st
 
 async def finished(parts: Parts, ask: Ask) -> Reply:
     """The answer to what was `begun`, which is no longer in hand then."""
+    refused = False
     try:
-        return _answer(parts, await decide(parts, ask))
+        decided = await decide(parts, ask)
+        refused = decided.reply.outcome is Reason.OVERLOADED
+        return _answer(parts, decided)
     finally:
-        parts.admission.done()
+        parts.admission.done(refused=refused)
 
 
 async def decide(parts: Parts, ask: Ask) -> Decided:
@@ -100,12 +103,12 @@ async def decide(parts: Parts, ask: Ask) -> Decided:
     return Decided(ask, query, history, reply, composed, history_ms, asked_ms - history_ms)
 
 
-def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
+def _query(ask: Ask, history: Entries) -> Query:
     request, placement = ask.request, ask.placement
     return Query(
         k=request.k or placement.k,
         ladder=placement.ladder,
-        history=tuple(dict.fromkeys([entry.item_id for entry in history])),
+        history=history.item_ids,
         context_items=request.context_items,
         category=request.category,
         hidden=frozenset(hidden_items(request, placement, history)),
@@ -113,7 +116,7 @@ def _query(ask: Ask, history: Sequence[HistoryEntry]) -> Query:
     )
 
 
-async def _ask_model(parts: Parts, ask: Ask, query: Query, known: Sequence[HistoryEntry]) -> ModelReply:
+async def _ask_model(parts: Parts, ask: Ask, query: Query, known: Entries) -> ModelReply:
     """What the model says, or why it says nothing. Every wait in here ends at its part of the deadline by itself.
 
     `known` is the history that `query` was made from.
@@ -170,7 +173,7 @@ async def _model_branch(
     return reply
 
 
-async def _history(parts: Parts, ask: Ask) -> tuple[Sequence[HistoryEntry], Reason | None]:
+async def _history(parts: Parts, ask: Ask) -> tuple[Entries, Reason | None]:
     """The user's history, read within its share of the budget; else what memory holds of it, and what went wrong."""
     who, began_s = (ask.request.user_id, ask.request.session_id), ask.clock.monotonic_s()
     if ask.drill is not None and ask.drill.history_off:
@@ -190,7 +193,7 @@ def _reserve_ms(parts: Parts) -> float:
     return parts.settings.gateway_answer_reserve_ms + parts.loop_lag.lag_ms
 
 
-def _interactions(context: Sequence[str], history: Sequence[HistoryEntry], now_s: float) -> list[Interaction]:
+def _interactions(context: Sequence[str], history: Entries, now_s: float) -> list[Interaction]:
     """What the model is told, newest first: the items on the page count as viewed this moment."""
     viewed = [(item_id, EventType.VIEW_ITEM, 0.0) for item_id in context]
     return viewed + [(past.item_id, past.event_type, max(0.0, now_s - past.occurred_at_s)) for past in history]

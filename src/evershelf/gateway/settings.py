@@ -65,7 +65,7 @@ class GatewaySettings(RegistrySettings, TracingSettings):
     # Between these the adaptive limit of each replica moves: questions in hand, waiting ones included.
     gateway_inference_concurrency_min: Annotated[int, Field(ge=1)] = 4
     gateway_inference_concurrency_max: Annotated[int, Field(ge=1)] = 64
-    gateway_inference_slots: Annotated[int, Field(ge=1)] = 2
+    gateway_inference_slots: Annotated[int, Field(ge=1)] = 3
     gateway_inference_batch_max: Annotated[int, Field(ge=1, le=BATCH_MAX)] = 32
     # A question that waited longer for a slot is a sign of congestion.
     gateway_inference_queue_ms_max: Annotated[float, Field(gt=0)] = 25.0

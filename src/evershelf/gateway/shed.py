@@ -75,7 +75,7 @@ class ShedAnswers:
         return (
             b'{"recommendation_id":"%b","elapsed_ms":%.3f,"deadline_ms":%d,"snapshot":{"version":"%b","age_s":%.3f},%b'
             % (
-                str(self._outside.new_id()).encode(),
+                self._outside.new_id_text(),
                 elapsed_s * 1_000,
                 deadline_ms,
                 shelf.version.encode(),

@@ -12,12 +12,12 @@ PERSONAL = frozenset({Source.MODEL, Source.RELATED, Source.POPULAR_IN_CATEGORY})
 
 
 class Seen(Protocol):
-    """One interaction of a history."""
+    """A history: all its items, and those that the user owns by now."""
 
     @property
-    def item_id(self) -> str: ...
+    def item_ids(self) -> Iterable[str]: ...
     @property
-    def event_type(self) -> EventType: ...
+    def owned(self) -> Iterable[str]: ...
 
 
 def needs_history(placement: Placement) -> bool:
@@ -25,10 +25,9 @@ def needs_history(placement: Placement) -> bool:
     return placement.seen_items is not SeenItems.SHOW or not PERSONAL.isdisjoint(placement.ladder)
 
 
-def hidden_items(request: RecommendationRequest, placement: Placement, history: Iterable[Seen]) -> set[str]:
+def hidden_items(request: RecommendationRequest, placement: Placement, history: Seen) -> set[str]:
     """What is excluded, what is on the page, and what the placement hides of this history."""
     hidden = {*request.exclude, *request.context_items}
     if placement.seen_items is not SeenItems.SHOW:
-        hide_all = placement.seen_items is SeenItems.HIDE
-        hidden.update(entry.item_id for entry in history if hide_all or entry.event_type in OWNED)
+        hidden.update(history.item_ids if placement.seen_items is SeenItems.HIDE else history.owned)
     return hidden

@@ -5,8 +5,8 @@ Each priority keeps its service up to a share of the limits. The shares are chos
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 PRIORITY_HEADER = "x-request-priority"
 
@@ -30,22 +30,24 @@ class Service(StrEnum):
     SHED = "shed"  # bytes that were made before
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """What the gateway carries: full answers that are being made, and how late its event loop runs what is due."""
 
     in_hand: int
     loop_lag_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The load at which interactive requests are shed, too."""
 
     in_hand_max: float
     loop_lag_ms_max: float
 
 
+# Of the lag at which everybody is shed: from here on there is more in hand than can be made in time.
+CONGESTED_SHARE = 0.4
+# From here on the loop is busy: what it makes for little is missing elsewhere.
+BUSY_SHARE = 0.05
 # By priority: the pressure from which a request is shed.
 _SHED_FROM: Mapping[Priority, float] = {Priority.BULK: 0.3, Priority.PREFETCH: 0.5, Priority.INTERACTIVE: 1.0}
 
@@ -66,3 +68,13 @@ def pressure(load: Load, limits: Limits) -> float:
 def service(urgency: Priority, pressure: float) -> Service:
     """The service that a request of this priority gets under this pressure."""
     return Service.SHED if pressure >= _SHED_FROM[urgency] else Service.FULL
+
+
+def is_congested(lag_ms: float, lag_ms_max: float, *, refused: bool) -> bool:
+    """Whether an answer that was just made says that too many are in hand.
+
+    `refused`: there was no room to ask the model for it. On a busy loop that is too many, for such an answer costs
+    nearly what one of the model does, and its place in hand was the next one's chance. While the loop has time it is
+    not: then inference is slow, and an answer without it is better than bytes made for nobody.
+    """
+    return lag_ms >= (BUSY_SHARE if refused else CONGESTED_SHARE) * lag_ms_max
