@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from random import Random
 
 import pytest
@@ -208,3 +209,26 @@ async def test_answers_keep_the_order_of_their_questions(postgres, tmp_path):
     await ended.wait()
     assert [len(body["items"]) for body in bodies] == [4, 5]
     assert bodies[0]["reason"] == "deadline_exceeded"
+
+
+async def test_who_asks_in_masses_waits_when_all_would_be_late(postgres, tmp_path):
+    # Promise (G18): the next bulk question is read later, an interactive one at once; none is lost, even at the end.
+    async def seconds(reader, writer, sent: bytes) -> float:
+        began_s = asyncio.get_running_loop().time()
+        for _ in range(6):
+            assert (await asked(reader, writer, sent))[0] == 200
+        return asyncio.get_running_loop().time() - began_s
+
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(open_world(postgres.url, tmp_path, gateway_loop_lag_ms_max=0.001))
+        async with connection(world.port) as page, connection(world.port) as masses:
+            key = world.keys["recommend"]
+            bulk = question(key, "?k=3", "X-Request-Priority: bulk")
+            assert await seconds(*masses, bulk) > 3 * await seconds(*page, question(key))
+            reader, writer = masses
+            assert (await asked(reader, writer, bulk))[0] == 200
+            writer.write(bulk)
+            await asyncio.sleep(0.05)
+            stopping = asyncio.create_task(stack.aclose())
+            assert (await answer(reader))[0] == 200
+            await stopping

@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evershelf.policy.shedding import Limits, Load, Priority, Service, is_congested, pressure, priority, service
+from evershelf.policy.shedding import (
+    Limits,
+    Load,
+    Priority,
+    Service,
+    is_congested,
+    pause_s,
+    pressure,
+    priority,
+    service,
+)
 
 LIMITS = Limits(in_hand_max=100, loop_lag_ms_max=50.0)
 LOADS = st.builds(Load, in_hand=st.integers(0, 300), loop_lag_ms=st.floats(0, 150))
@@ -57,3 +67,15 @@ def test_an_answer_that_is_refused_the_model_counts_on_a_busy_loop_only():
     assert is_congested(5.0, 60.0, refused=True)
     assert not is_congested(5.0, 60.0, refused=False)
     assert is_congested(30.0, 60.0, refused=False)
+
+
+@given(lag_ms=st.floats(0, 200), chance=st.floats(0, 1))
+def test_only_masses_wait_and_only_where_all_would_be_late(lag_ms, chance):
+    # Promise (G18): whose page waits is read at once whatever the load; the others by turns, none for long.
+    waits = {urgency: pause_s(urgency, lag_ms, 60.0, chance=chance) for urgency in Priority}
+    congested = is_congested(lag_ms, 60.0, refused=False)
+    assert waits == {
+        Priority.INTERACTIVE: 0.0,
+        Priority.PREFETCH: chance if congested else 0.0,
+        Priority.BULK: chance if congested else 0.0,
+    }

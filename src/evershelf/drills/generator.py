@@ -190,8 +190,11 @@ class _Sender:
     def __init__(self, plan: Plan, log: BinaryIO) -> None:
         self.plan = plan
         self._log = log
-        ports = {port for stream in plan.streams for port in stream.ports}
-        self._pools = {port: _Pool(self, port, plan.connections_max) for port in ports}
+        self._pools = {
+            (number, port): _Pool(self, port, plan.connections_max)
+            for number, stream in enumerate(plan.streams)
+            for port in stream.ports
+        }
         # Where a stream fails over, each ask goes out to another port under that port's name.
         self._wires = [[ask.wire(f"{LOOPBACK}:{stream.ports[0]}") for ask in stream.asks] for stream in plan.streams]
         self._under_way: dict[_Request, None] = {}
@@ -247,18 +250,18 @@ class _Sender:
 
     def _ask(self, request: _Request) -> None:
         self._under_way[request] = None
-        self._pools[self._port(request)].ask(request)
+        self._pool(request).ask(request)
 
     def _ask_again(self, request: _Request) -> bool:
         if request.attempts > self.plan.streams[request.stream].retries_max:
             return False
         request.last_sent_s = 0.0  # waits for a connection from now on, and must not be asked a third time meanwhile
-        self._pools[self._port(request)].ask(request)
+        self._pool(request).ask(request)
         return True
 
-    def _port(self, request: _Request) -> int:
+    def _pool(self, request: _Request) -> _Pool:
         ports = self.plan.streams[request.stream].ports
-        return ports[request.attempts % len(ports)]
+        return self._pools[request.stream, ports[request.attempts % len(ports)]]
 
     def _give_up_impatiently(self) -> None:
         now_s = time.monotonic()

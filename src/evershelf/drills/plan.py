@@ -59,7 +59,7 @@ class Plan:
     seconds: float
     streams: tuple[Stream, ...]
     seed: int = 1
-    connections_max: int = 1_024  # a port
+    connections_max: int = 1_024  # of a stream to a port: each is somebody else's traffic
     give_up_s: float = 10.0  # after the last was sent
 
     def write(self, path: Path) -> None:

@@ -83,7 +83,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         outside=outside,
         telemetry=telemetry,
         loop_lag=loop_lag,
-        admission=Admission(settings, loop_lag, telemetry, outside.clock),
+        admission=Admission(settings, loop_lag, telemetry, outside),
         quotas=Quotas(settings, outside.clock),
         database=database,
         snapshots=snapshots,

@@ -96,6 +96,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._answered:
             self.server_state.total_requests += 1
             self._used_s = self.loop.time()
+            self._pause(self._parts.admission.pause_s(known.headers))
         else:
             self._unset_keepalive_if_required()
         return True
@@ -107,6 +108,16 @@ class GatewayProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
         else:
             super().timeout_keep_alive_handler()
+
+    def _pause(self, seconds: float) -> None:
+        """Reads nothing for so long: what comes waits at the caller's, and costs nothing here."""
+        if seconds > 0:
+            self.flow.pause_reading()
+            self.loop.call_later(seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
         """A new head begins."""
@@ -182,6 +193,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Ends the connection with the answer that is under way, or with the next one if it comes soon."""
         self._parting = True
         if self._idle:
+            self._read_on()
             self.loop.call_later(PARTING_S, self._part)
         else:
             super().shutdown()

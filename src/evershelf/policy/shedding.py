@@ -48,6 +48,8 @@ class Limits(NamedTuple):
 CONGESTED_SHARE = 0.4
 # From here on the loop is busy: what it makes for little is missing elsewhere.
 BUSY_SHARE = 0.05
+# While there is more than can be made in time, who asks in masses is read again after at most so long, by chance.
+PAUSE_S_MAX = 1.0
 # By priority: the pressure from which a request is shed.
 _SHED_FROM: Mapping[Priority, float] = {Priority.BULK: 0.3, Priority.PREFETCH: 0.5, Priority.INTERACTIVE: 1.0}
 
@@ -78,3 +80,12 @@ def is_congested(lag_ms: float, lag_ms_max: float, *, refused: bool) -> bool:
     not: then inference is slow, and an answer without it is better than bytes made for nobody.
     """
     return lag_ms >= (BUSY_SHARE if refused else CONGESTED_SHARE) * lag_ms_max
+
+
+def pause_s(urgency: Priority, lag_ms: float, lag_ms_max: float, *, chance: float) -> float:
+    """How long the caller's next question may wait unread, in seconds; `chance` (0..1) spreads the returns evenly.
+
+    Even the cheapest answer costs something: masses of them would make everybody late. Nobody waits whose page waits.
+    """
+    paused = urgency is not Priority.INTERACTIVE and is_congested(lag_ms, lag_ms_max, refused=False)
+    return chance * PAUSE_S_MAX if paused else 0.0
