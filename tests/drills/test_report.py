@@ -5,6 +5,7 @@ import json
 import pytest
 
 from evershelf.drills.assess import Broken
+from evershelf.drills.kill_loop import KillReport
 from evershelf.drills.report import BEGIN, END, NoMarksError, Skipped, as_fields, markdown, readme, write
 from evershelf.drills.row import Component
 from evershelf.drills.run import Options, RowReport
@@ -46,6 +47,18 @@ def test_what_was_broken_or_skipped_is_said():
     assert "- `inference-dead`: G2: 3 late" in text
     assert "- `spool-disk-full`: no root" in text
     assert "None." in markdown(fields())
+
+
+def test_what_a_longer_run_broke_is_said():
+    # Promise: a run without rows is not told as one that kept everything.
+    more = {
+        "kill_loop": KillReport(
+            9, 1, 10.0, 1_000, 100, 0, lost=1, stored_twice=0, looks=50, unbalanced=2, ready_s_max=0.5
+        )
+    }
+    text = markdown(as_fields(Options(), [], [], more, command=COMMAND))
+    assert all(f"- `kill_loop`: {each}" in text for each in more["kill_loop"].broken)
+    assert "None." not in text
 
 
 def test_the_readme_gets_its_table_between_the_marks():

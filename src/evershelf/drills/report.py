@@ -15,6 +15,7 @@ from evershelf.drills.run import Options, RowReport
 BEGIN = "<!-- drills: begin. Generated: evershelf drill report RUN.json --readme README.md -->"
 END = "<!-- drills: end -->"
 REASONS_SHOWN = 3
+_LONGER_RUNS = ("kill_loop", "soak", "overload", "alone")
 Fields = Mapping[str, Any]  # Any: JSON, whose shape `as_fields` gives it
 
 
@@ -69,7 +70,9 @@ def write(fields: Fields, folder: Path, name: str) -> tuple[Path, Path]:
 def markdown(fields: Fields) -> str:
     """The whole run for people: a table of rows, what was broken, what was skipped, and the longer runs."""
     lines = [f"# Drill of {fields['at']}", "", how(fields), "", *table(fields["rows"]), ""]
+    longer = {name: fields[name] for name in _LONGER_RUNS if name in fields}
     broken = [f"- `{row['name']}`: {each}" for row in fields["rows"] for each in row["broken"]]
+    broken += [f"- `{name}`: {each}" for name, told in longer.items() for each in told["broken"]]
     lines += ["## Broken promises", "", *(broken or ["None."]), ""]
     if fields.get("earlier"):
         lines += ["## Broken in an earlier run of the same scenario", ""]
@@ -79,10 +82,8 @@ def markdown(fields: Fields) -> str:
         lines += ["## Not injected on this machine", ""]
         lines += [f"- `{each['name']}`: {each['why']}" for each in fields["skipped"]]
         lines += [""]
-    for name in ("kill_loop", "soak", "overload", "alone"):
-        if name in fields:
-            lines += [f"## {name.replace('_', ' ').capitalize()}", "", "```json"]
-            lines += [json.dumps(fields[name], indent=1), "```", ""]
+    for name, told in longer.items():
+        lines += [f"## {name.replace('_', ' ').capitalize()}", "", "```json", json.dumps(told, indent=1), "```", ""]
     return "\n".join(lines)
 
 
