@@ -30,6 +30,7 @@ from evershelf.policy.trace_context import TRACEPARENT
 Interaction: TypeAlias = tuple[str, EventType, float]  # item, kind, age in s
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
+COMPOSING_MS = 0.4
 SPAN = "recommend"
 _encode = msgspec.json.Encoder().encode
 
@@ -189,8 +190,12 @@ async def _history(parts: Parts, ask: Ask) -> tuple[Entries, Reason | None]:
 
 
 def _reserve_ms(parts: Parts) -> float:
-    """Kept back from the deadline: what composing and sending take, and how late the event loop will run us."""
-    return parts.settings.gateway_answer_reserve_ms + parts.loop_lag.lag_ms
+    """Kept back from the deadline: what composing and sending take, how late the event loop will run us, and our turn.
+
+    All answers in hand may come due together, when inference falls silent: then they are composed one after the other.
+    """
+    own_ms, turn_ms = parts.settings.gateway_answer_reserve_ms, COMPOSING_MS * parts.admission.in_hand
+    return own_ms + turn_ms + parts.loop_lag.lag_ms
 
 
 def _interactions(context: Sequence[str], history: Entries, now_s: float) -> list[Interaction]:
