@@ -15,7 +15,6 @@ from evershelf.drills.run import Options, RowReport
 BEGIN = "<!-- drills: begin. Generated: evershelf drill report RUN.json --readme README.md -->"
 END = "<!-- drills: end -->"
 REASONS_SHOWN = 3
-_LONGER_RUNS = ("kill_loop", "soak", "overload", "alone")
 Fields = Mapping[str, Any]  # Any: JSON, whose shape `as_fields` gives it
 
 
@@ -70,7 +69,7 @@ def write(fields: Fields, folder: Path, name: str) -> tuple[Path, Path]:
 def markdown(fields: Fields) -> str:
     """The whole run for people: a table of rows, what was broken, what was skipped, and the longer runs."""
     lines = [f"# Drill of {fields['at']}", "", how(fields), "", *table(fields["rows"]), ""]
-    longer = {name: fields[name] for name in _LONGER_RUNS if name in fields}
+    longer = {name: told for name, told in fields.items() if isinstance(told, Mapping) and "broken" in told}
     broken = [f"- `{row['name']}`: {each}" for row in fields["rows"] for each in row["broken"]]
     broken += [f"- `{name}`: {each}" for name, told in longer.items() for each in told["broken"]]
     lines += ["## Broken promises", "", *(broken or ["None."]), ""]

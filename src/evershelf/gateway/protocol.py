@@ -78,7 +78,7 @@ class GatewayProtocol(HttpToolsProtocol):
         The same bytes mean the same: they need no parser, which costs a fifth of a shed answer.
         """
         known = self._head
-        if known is None or not data.startswith(_LINE_BEGINS) or self._parting or not self._idle:
+        if known is None or not data.startswith(_LINE_BEGINS) or not self._is_free or self.transport.is_closing():
             return False
         line, _, head = data.partition(b"\r\n")
         if (
@@ -86,8 +86,6 @@ class GatewayProtocol(HttpToolsProtocol):
             or not line.endswith(_LINE_ENDS)
             or len(data) > self._parts.settings.gateway_head_bytes_max
         ):
-            return False
-        if self.flow.write_paused or self.transport.is_closing():
             return False
         self._answered = False
         if not self._answer(line[len(_LINE_BEGINS) : -len(_LINE_ENDS)], known):
@@ -202,6 +200,11 @@ class GatewayProtocol(HttpToolsProtocol):
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def _is_free(self) -> bool:
+        """Whether the next answer may go out on this connection."""
+        return self._idle and not self._parting and not self.flow.write_paused
+
     def _part(self) -> None:
         if self._idle and not self.transport.is_closing():
             self.transport.close()
@@ -213,13 +216,11 @@ class GatewayProtocol(HttpToolsProtocol):
     def _is_plain(self) -> bool:
         """Whether the request can be answered at once, and the connection be used again."""
         return (
-            self._idle
-            and not self._parting
+            self._is_free
             and self.parser.get_method() == b"GET"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade()
-            and not self.flow.write_paused
         )
 
     def _is_too_large(self) -> bool:

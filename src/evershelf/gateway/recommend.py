@@ -30,7 +30,7 @@ from evershelf.policy.trace_context import TRACEPARENT
 Interaction: TypeAlias = tuple[str, EventType, float]  # item, kind, age in s
 # Of what is left when the history is read; the rest is for inference, which can do without a slow history.
 HISTORY_SHARE_MAX = 0.5
-COMPOSING_MS = 0.4
+COMPOSING_MS = 0.4  # what composing and sending one answer takes
 SPAN = "recommend"
 _encode = msgspec.json.Encoder().encode
 
