@@ -3,7 +3,8 @@
 Usage: python benchmarks/report.py FOLDER FORM [FILE ...] < figures.json
 The lists of several runs may be joined to one; each figure names the form that it was taken in.
 In each FILE what stands between `<!-- bench NAME: begin -->` and `<!-- bench NAME: end -->` is written anew, where that
-benchmark ran: its rows and notes; NAME `targets` is the table of all targets.
+benchmark ran: its rows and notes; NAME `targets` is the table of targets, where those of a benchmark that did not run
+stay as they stand.
 """
 
 import json
@@ -23,6 +24,7 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 70, 50
 COLOURS = ("#2563eb", "#16a34a", "#d97706", "#dc2626", "#7c3aed")
 VERDICTS = {"met": "yes", "missed": "**no**"}
 TARGETS = "targets"
+BEGIN, END = "<!-- bench {}: begin -->", "<!-- bench {}: end -->"
 # What others may use of the machine before it is worth a word.
 QUIET_SHARE = 0.02
 Row = Mapping[str, Any]
@@ -52,7 +54,7 @@ def lines(told: Sequence[Row], form: str, drawn: Iterable[str]) -> Iterable[str]
     if form == "smoke":
         yield "\n**Smoke form: sizes are tiny, and the figures mean nothing.**"
     yield ""
-    yield from targets(told)
+    yield from table_of(target_rows(told, form))
     for each in told:
         yield f"\n## {each['bench']}\n"
         yield from section(each)
@@ -71,26 +73,49 @@ def how(told: Sequence[Row], form: str) -> str:
         names = [each["bench"] for each in found]
         name = names[0] if len(names) == 1 else "all" if len(by_form) == 1 else "NAME"
         listed = f" ({', '.join(names)})" if name == "NAME" else ""
-        ended_s = max((each["ended_s"] for each in found if "ended_s" in each), default=datetime.now(UTC).timestamp())
-        at = datetime.fromtimestamp(ended_s, UTC)
-        commands.append(f"`evershelf bench {name} --form {each_form}`{listed}, {at:%Y-%m-%d %H:%M} UTC")
+        commands.append(f"`evershelf bench {name} --form {each_form}`{listed}, {taken(found)}")
     return f"{'; '.join(commands)}, {machine()}."
 
 
-def targets(told: Sequence[Row]) -> Iterable[str]:
-    """Every target with its verdict."""
-    yield "| Benchmark | Target | Measured | Met? |"
-    yield "|---|---|---|---|"
+def taken(told: Iterable[Row]) -> str:
+    """When the last of these ended; now, where none says."""
+    ended_s = max((each["ended_s"] for each in told if "ended_s" in each), default=datetime.now(UTC).timestamp())
+    return f"{datetime.fromtimestamp(ended_s, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def target_rows(told: Sequence[Row], form: str) -> dict[str, list[str]]:
+    """The lines of every target with its verdict, by benchmark."""
+    found: dict[str, list[str]] = {}
     for each in told:
+        when = f"{taken([each])}, {each.get('form', form)}"
         for target in each["targets"]:
             bound = "at least" if target["at_least"] else "at most"
             note = f" ({target['note']})" if target["note"] else ""
             measured = "" if target["measured"] is None else f"{number(target['measured'])} {target['unit']}"
             verdict = VERDICTS.get(target["verdict"], target["verdict"])
-            yield (
+            found.setdefault(each["bench"], []).append(
                 f"| {each['bench']} | {target['what']}: {bound} {number(target['limit'])} {target['unit']} "
-                f"| {measured}{note} | {verdict} |"
+                f"| {measured}{note} | {verdict} | {when} |"
             )
+    return found
+
+
+def table_of(found: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    """The table of targets."""
+    yield "| Benchmark | Target | Measured | Met? | Taken |"
+    yield "|---|---|---|---|---|"
+    for rows in found.values():
+        yield from rows
+
+
+def standing(text: str) -> dict[str, list[str]]:
+    """The rows of targets that a file holds, by benchmark, in their order."""
+    _, _, rest = text.partition(BEGIN.format(TARGETS))
+    found: dict[str, list[str]] = {}
+    for line in rest.partition(END.format(TARGETS))[0].splitlines():
+        if line.startswith("| ") and not line.startswith("| Benchmark |"):
+            found.setdefault(line.split("|")[1].strip(), []).append(line)
+    return found
 
 
 def section(each: Row) -> Iterable[str]:
@@ -109,9 +134,11 @@ def filled(text: str, told: Sequence[Row], form: str) -> str:
     made = {
         each["bench"]: [how([each], form), "", *section(each)] for each in told if "error" not in each and each["rows"]
     }
-    made[TARGETS] = [how(told, form), "", *targets(told)]
+    anew = target_rows([each for each in told if each["bench"] in made], form)
+    heading = f"`evershelf bench NAME --form FORM`, {machine()}."
+    made[TARGETS] = [heading, "", *table_of(standing(text) | anew)]
     for name, found in made.items():
-        begin, end = f"<!-- bench {name}: begin -->", f"<!-- bench {name}: end -->"
+        begin, end = BEGIN.format(name), END.format(name)
         body = "\n".join([begin, "", *found, "", end])
         text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, body=body: body, text, flags=re.DOTALL)
     return text

@@ -29,6 +29,7 @@ TOLD = {
     ],
     "noisy": ["evershelf, 64"],
     "notes": ["a note"],
+    "ended_s": 1_800_000_000.0,
 }  # fmt: skip
 OVERLOAD = {
     "bench": "overload",
@@ -67,18 +68,18 @@ def test_what_the_time_cuts_off_is_left_out_and_named_and_nothing_has_failed(tmp
 
 
 def test_the_report_names_every_target_with_its_verdict_and_draws_plots(tmp_path):
-    # Promise: met, missed and not measured are told apart; a noisy variant is named; plots are sound SVG.
+    # Promise: met, missed and not measured are told apart, with when each was measured (not written); a noisy variant
+    # is named; plots are sound SVG.
     failed = {"bench": "intake", "error": "it broke", "rows": [], "targets": [], "noisy": [], "notes": []}
     done = run("benchmarks/report.py", str(tmp_path), "short", input=json.dumps([TOLD, OVERLOAD, failed]))
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "report.md").read_text()
-    assert "| serve | gateway CPU: at most 150 us | 140 us | yes |" in text
-    assert "| serve | rate: at least 10 x | 9.5 x | **no** |" in text
-    assert "| serve | growth: at most 1.5 x |  | not measured |" in text
-    assert "| serve | memory: at most 300 MiB | 310 MiB | too noisy to tell |" in text
+    assert "| serve | gateway CPU: at most 150 us | 140 us | yes | 2027-01-15 08:00 UTC, short |" in text
+    assert "| serve | rate: at least 10 x | 9.5 x | **no** | 2027-01-15 08:00 UTC, short |" in text
+    assert "| serve | growth: at most 1.5 x |  | not measured | 2027-01-15 08:00 UTC, short |" in text
+    assert "| serve | memory: at most 300 MiB | 310 MiB | too noisy to tell | 2027-01-15 08:00 UTC, short |" in text
     assert "too noisy to tell: evershelf, 64" in text
     assert "others used 30% of the machine meanwhile" in text
-    assert "2027-01-15 08:00 UTC" in text  # when it was measured, not when it was written
     assert "Failed: it broke" in text
     for name in ("latency.svg", "goodput.svg", "growth.svg"):
         assert ET.parse(tmp_path / name).getroot().tag.endswith("svg")
@@ -94,19 +95,26 @@ def test_a_benchmark_that_does_not_exist_is_named(tmp_path):
 
 
 def test_a_file_is_filled_between_its_marks_and_nowhere_else(tmp_path):
-    # Promise: targets and a benchmark's own figures are written anew, as often as wished; what did not run stays.
+    # Promise: targets and a benchmark's own figures are written anew, as often as wished; what did not run stays, and
+    # so do its targets, in the order in which they stood.
     path = tmp_path / "README.md"
     kept = "before\n{}\nbetween\n<!-- bench peers: begin -->\nold\n<!-- bench peers: end -->\nafter\n"
-    path.write_text(kept.format("<!-- bench targets: begin -->\nold\n<!-- bench targets: end -->"))
+    peers = "| peers | rate: at least 5 x | 5.1 x | yes | 2026-11-30 12:19 UTC, long |"
+    rows = f"| serve | rate: at least 10 x | 1 x | **no** | long ago |\n{peers}\n"
+    failed = {"bench": "peers", "error": "it broke", "rows": [], "targets": [], "noisy": [], "notes": []}
+    path.write_text(kept.format(f"<!-- bench targets: begin -->\nold\n\n{rows}<!-- bench targets: end -->"))
     for _ in range(2):
-        done = run("benchmarks/report.py", str(tmp_path), "short", str(path), input=json.dumps([TOLD]))
+        done = run("benchmarks/report.py", str(tmp_path), "short", str(path), input=json.dumps([failed, TOLD]))
         assert done.returncode == 0, done.stderr
         before, _, rest = path.read_text().partition("<!-- bench targets: begin -->\n")
         table, _, after = rest.partition("<!-- bench targets: end -->")
         assert before == "before\n"
         assert after == kept.partition("{}")[2]
-        assert "| serve | rate: at least 10 x | 9.5 x | **no** |" in table
-        assert "old" not in table
+        lines = table.splitlines()
+        rate = lines.index("| serve | rate: at least 10 x | 9.5 x | **no** | 2027-01-15 08:00 UTC, short |")
+        assert lines.index(peers) > rate
+        assert "old" not in lines
+        assert "long ago" not in table
 
 
 ROGUE = """
