@@ -96,11 +96,48 @@ async def test_a_key_is_made_once_works_and_ends(world):
     assert (await world.client.post("/v1/admin/keys/nobody/revoke")).status_code == 404
 
 
+async def test_a_key_is_rotated_with_an_overlap(world):
+    # Promise: the new key has the scopes and the quota of the old one, which holds for the overlap and no longer; a key
+    # is rotated once; both deeds can be ended early; the log names the new key.
+    wanted = {"name": "shop", "scopes": ["recommend"], "quota_per_s": 50}
+    old = NewKey.model_validate_json((await world.client.post("/v1/admin/keys", json=wanted)).content)
+    path = f"/v1/admin/keys/{old.row.key_id}/rotate"
+    rotated = await world.client.post(path, json={"overlap_s": 600})
+    assert rotated.status_code == 201
+    new = NewKey.model_validate_json(rotated.content)
+    assert (new.row.name, new.row.scopes, new.row.quota_per_s) == ("shop", old.row.scopes, 50)
+
+    async def status(key, expected):
+        answer = await world.client.get("/v1/popular", headers={"Authorization": f"Bearer {key}"})
+        return answer.status_code == expected
+
+    await eventually(lambda: status(new.key, 200))
+    await eventually(lambda: status(old.key, 200))
+    page = KeyPage.model_validate_json((await world.client.get("/v1/admin/keys")).content)
+    [ends] = [key.revoked_at for key in page.keys if key.key_id == old.row.key_id]
+    assert (ends - new.row.created_at).total_seconds() == 600
+    again = await world.client.post(path, json={})
+    assert again.json()["type"] == "/problems/conflict"
+    await world.client.post(f"/v1/admin/keys/{old.row.key_id}/revoke")
+    await eventually(lambda: status(old.key, 401))
+    at_once = await world.client.post(f"/v1/admin/keys/{new.row.key_id}/rotate", json={"overlap_s": 0})
+    assert at_once.status_code == 201
+    await eventually(lambda: status(new.key, 401))
+    assert (await world.client.post("/v1/admin/keys/nobody/rotate", json={})).status_code == 404
+    log = AuditPage.model_validate_json((await world.client.get("/v1/admin/audit?action=key.rotate")).content)
+    assert log.entries[-1].subject == old.row.key_id
+    assert log.entries[-1].detail["new_key_id"] == new.row.key_id
+
+
 async def test_nobody_locks_themselves_out(world):
-    # Promise: the key that asks cannot revoke itself.
+    # Promise: the key that asks cannot revoke itself, nor rotate itself without an overlap.
     [own] = [key for key in (await world.client.get("/v1/admin/keys")).json()["keys"] if key["own"]]
-    answer = await world.client.post(f"/v1/admin/keys/{own['key_id']}/revoke")
-    assert answer.json()["type"] == "/problems/conflict"
+    for answer in (
+        await world.client.post(f"/v1/admin/keys/{own['key_id']}/revoke"),
+        await world.client.post(f"/v1/admin/keys/{own['key_id']}/rotate", json={"overlap_s": 0}),
+    ):
+        assert answer.json()["type"] == "/problems/conflict"
+    assert (await world.client.post(f"/v1/admin/keys/{own['key_id']}/rotate", json={})).status_code == 201
 
 
 async def test_settings_tell_their_origin_and_no_secret(world):

@@ -1022,6 +1022,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate
+         * @description Make a key that takes another one's place, with its scopes and quota, and tell it, this once; audited.
+         *
+         *     The old one holds for the overlap. The key that asks cannot end with its own answer.
+         */
+        post: operations["rotate_v1_admin_keys__key_id__rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/keys/{key_id}/revoke": {
         parameters: {
             query?: never;
@@ -1955,6 +1977,8 @@ export interface components {
             name: string;
             /** Scopes */
             scopes: components["schemas"]["Scope"][];
+            /** Quota Per S */
+            quota_per_s?: number | null;
         };
         /**
          * KeyRow
@@ -1974,6 +1998,8 @@ export interface components {
             created_at: string;
             /** Revoked At */
             revoked_at: string | null;
+            /** Quota Per S */
+            quota_per_s: number | null;
             /** Own */
             own: boolean;
         };
@@ -2671,6 +2697,17 @@ export interface components {
         RolloutStop: {
             /** Reason */
             reason: string;
+        };
+        /**
+         * RotationRequest
+         * @description How long a key still holds once another has taken its place.
+         */
+        RotationRequest: {
+            /**
+             * Overlap S
+             * @default 86400
+             */
+            overlap_s: number;
         };
         /**
          * Rung
@@ -5756,6 +5793,59 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused: no key, no such thing, not sound, too large, quota used up. `type` says which. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done now. `type` says why. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_v1_admin_keys__key_id__rotate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotationRequest"];
             };
         };
         responses: {

@@ -88,6 +88,27 @@ test("make a key and revoke it", async () => {
   await expect(page.getByRole("region", { name: "Keys" }).getByRole("row").filter({ hasText: "a browser test" })).toContainText("revoked");
 });
 
+test("rotate a key, and end the old one early", async () => {
+  await page.goto("/console/keys");
+  await page.getByLabel("Name: who uses it").fill("a shop that rotates");
+  await page.getByLabel("Requests a second").fill("50");
+  await page.getByRole("button", { name: "Make" }).click();
+  await page.getByRole("button", { name: "Rotate a shop that rotates" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("The old key still holds for").selectOption("a week");
+  await dialog.getByRole("button", { name: "Rotate" }).click();
+  await expect(dialog.getByText("Copy it now")).toBeVisible();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  const rows = page.getByRole("region", { name: "Keys" }).getByRole("row").filter({ hasText: "a shop that rotates" });
+  await expect(rows).toHaveCount(2);
+  const old = rows.filter({ hasText: "rotated, ends" });
+  await expect(old).toContainText("50");
+  await old.getByRole("button", { name: "Revoke" }).click();
+  await dialog.getByRole("button", { name: "Revoke" }).click();
+  await expect(rows.filter({ hasText: "revoked" })).toHaveCount(1);
+  await expect(rows.filter({ hasNotText: "revoked" }).getByRole("button", { name: "Rotate" })).toBeVisible();
+});
+
 test("the audit log knows of all of it", async () => {
   await page.goto("/console/audit");
   const log = page.getByRole("region", { name: "Audit log" });

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from evershelf.storage.postgres import Pool
 
 ACTOR = "command line"
-OVERLAP_S_MAX = 90 * 86_400
 T = TypeVar("T")
 
 key_app = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None)
@@ -114,16 +113,20 @@ def revoke(
 def rotate(
     key_id: Annotated[str, typer.Argument(help="The id shown by `key list`.")],
     overlap_s: Annotated[
-        int, typer.Option(min=0, max=OVERLAP_S_MAX, help="Seconds for which the old key still holds.")
-    ] = 86_400,
+        int | None, typer.Option(min=0, help="Seconds for which the old key still holds; a day without it.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key that takes another one's place, print it, this once, and let the old one run out."""
     from datetime import timedelta
 
+    from evershelf.contracts.keys import KEY_OVERLAP_S, KEY_OVERLAP_S_MAX
     from evershelf.storage.keys import rotate_key
 
+    overlap_s = KEY_OVERLAP_S if overlap_s is None else overlap_s
+    if overlap_s > KEY_OVERLAP_S_MAX:
+        raise typer.BadParameter(f"--overlap-s is at most {KEY_OVERLAP_S_MAX}, 90 days")
     secret, overlap = _key_secret(data_dir), timedelta(seconds=overlap_s)
     made = with_pool(data_dir, lambda pool: rotate_key(pool, secret, key_id, overlap=overlap, actor=ACTOR))
     if made is None:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from evershelf.contracts.admin_series import DependencyDetail
 from evershelf.contracts.identifiers import PlacementName
-from evershelf.contracts.keys import Scope
+from evershelf.contracts.keys import KEY_OVERLAP_S, KEY_OVERLAP_S_MAX, Scope
 from evershelf.contracts.manifest import AliasPointer, DataWindow, GateCheck, ServingConfig
 from evershelf.contracts.recommendations import Reason, Source
 
 REASON_LENGTH_MAX = 500
 KEY_NAME_LENGTH_MAX = 100
+KEY_QUOTA_PER_S_MAX = 1_000_000
 DRILL_DURATION_S_MAX = 3_600
 DRILL_DELAY_MS_MAX = 5_000
 DRILLS_ACTIVE_MAX = 4
@@ -194,7 +195,8 @@ class KeyRow(_Told):
     name: str
     scopes: list[Scope]
     created_at: datetime
-    revoked_at: datetime | None
+    revoked_at: datetime | None  # may lie ahead: a key that was rotated holds until then
+    quota_per_s: float | None  # requests a second; None: what the settings say
     own: bool  # the key that asks
 
 
@@ -210,6 +212,13 @@ class KeyRequest(_Asked):
 
     name: Annotated[str, Field(min_length=1, max_length=KEY_NAME_LENGTH_MAX)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    quota_per_s: Annotated[float, Field(gt=0, le=KEY_QUOTA_PER_S_MAX)] | None = None  # None: what the settings say
+
+
+class RotationRequest(_Asked):
+    """How long a key still holds once another has taken its place."""
+
+    overlap_s: Annotated[int, Field(ge=0, le=KEY_OVERLAP_S_MAX)] = KEY_OVERLAP_S
 
 
 class NewKey(_Told):

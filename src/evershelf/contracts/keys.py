@@ -6,6 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+KEY_OVERLAP_S = 86_400
+KEY_OVERLAP_S_MAX = 90 * 86_400
+
 
 class Scope(StrEnum):
     """What a key allows."""

@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { DialogWindow } from "@/components/ui/dialog";
-import { CheckField, TextField } from "@/components/ui/fields";
+import { CheckField, SelectField, TextField } from "@/components/ui/fields";
 import { Badge, Panel } from "@/components/ui/panel";
 import { post, type Schema } from "@/lib/console/api";
 import { useAdmin, useChange } from "@/lib/console/queries";
@@ -13,11 +13,20 @@ import { Complaint, Loaded } from "./page-state";
 
 type Row = Schema<"KeyRow">;
 type Scope = Schema<"Scope">;
+type Asked = { readonly row: Row; readonly deed: "rotate" | "revoke" };
+/** How long the old key may still hold, in hours. */
+const OVERLAPS = [
+  [1, "an hour"],
+  [24, "a day"],
+  [168, "a week"],
+  [720, "30 days"],
+] as const;
 const SCOPES: readonly Scope[] = ["recommend", "events", "catalog", "admin"];
 
 export function KeysPage() {
   const keys = useAdmin("/v1/admin/keys", { limit: 100 });
-  const [revoking, setRevoking] = useState<Row | null>(null);
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = () => setAsked(null);
   return (
     <div className="grid gap-3 xl:grid-cols-[22rem_1fr]">
       <NewKey />
@@ -31,12 +40,9 @@ export function KeysPage() {
                 { id: "id", header: "Id", cell: (row) => <span className="font-mono text-xs">{row.key_id}</span> },
                 { id: "scopes", header: "May", cell: (row) => <span className="flex gap-1">{row.scopes.map((scope) => <Badge key={scope} tone={scope === "admin" ? "warn" : "neutral"}>{scope}</Badge>)}</span> },
                 { id: "made", header: "Made", by: (row) => row.created_at, cell: (row) => <Moment at={row.created_at} /> },
-                {
-                  id: "state",
-                  header: "State",
-                  cell: (row) =>
-                    row.revoked_at && Date.parse(row.revoked_at) <= Date.now() ? <Badge tone="bad">revoked</Badge> : row.revoked_at ? <Badge tone="warn">rotated, ends <Moment at={row.revoked_at} /></Badge> : row.own ? <Badge tone="accent">this console&apos;s</Badge> : <Button size="small" onClick={() => setRevoking(row)}>Revoke<span className="sr-only"> {row.name}</span></Button>,
-                },
+                { id: "quota", header: "Requests/s", by: (row) => row.quota_per_s, cell: (row) => row.quota_per_s ?? <span className="text-muted">as set</span>, className: "whitespace-nowrap" },
+                { id: "state", header: "State", cell: (row) => <State row={row} /> },
+                { id: "deeds", header: "Change", cell: (row) => <Deeds row={row} onAsk={setAsked} /> },
               ]}
               rows={page.keys}
               keyOf={(row) => row.key_id}
@@ -44,8 +50,44 @@ export function KeysPage() {
           )}
         </Loaded>
       </Panel>
-      {revoking && <Revocation row={revoking} onClose={() => setRevoking(null)} />}
+      {asked?.deed === "revoke" && <Revocation row={asked.row} onClose={close} />}
+      {asked?.deed === "rotate" && <Rotation row={asked.row} onClose={close} />}
     </div>
+  );
+}
+
+const isOver = (row: Row): boolean => row.revoked_at !== null && Date.parse(row.revoked_at) <= Date.now();
+
+function State({ row }: { row: Row }) {
+  if (isOver(row)) return <Badge tone="bad">revoked</Badge>;
+  if (!row.own && !row.revoked_at) return <span className="text-muted">holds</span>;
+  return (
+    <span className="flex flex-wrap gap-1">
+      {row.own && <Badge tone="accent">this console&apos;s</Badge>}
+      {row.revoked_at && (
+        <Badge tone="warn">
+          rotated, ends <Moment at={row.revoked_at} />
+        </Badge>
+      )}
+    </span>
+  );
+}
+
+function Deeds({ row, onAsk }: { row: Row; onAsk: (asked: Asked) => void }) {
+  if (isOver(row)) return null;
+  return (
+    <span className="flex justify-end gap-1">
+      {!row.revoked_at && (
+        <Button size="small" onClick={() => onAsk({ row, deed: "rotate" })}>
+          Rotate<span className="sr-only"> {row.name}</span>
+        </Button>
+      )}
+      {!row.own && (
+        <Button size="small" onClick={() => onAsk({ row, deed: "revoke" })}>
+          Revoke<span className="sr-only"> {row.name}</span>
+        </Button>
+      )}
+    </span>
   );
 }
 
@@ -54,7 +96,8 @@ function NewKey() {
   const submit = (event: React.FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget);
-    make.mutate({ name: String(fields.get("name")).trim(), scopes: fields.getAll("scopes") as Scope[] });
+    const quota = String(fields.get("quota"));
+    make.mutate({ name: String(fields.get("name")).trim(), scopes: fields.getAll("scopes") as Scope[], quota_per_s: quota ? Number(quota) : null });
     event.currentTarget.reset();
   };
   return (
@@ -67,18 +110,64 @@ function NewKey() {
             <CheckField key={scope} name="scopes" value={scope} label={scope} defaultChecked={scope === "recommend" || scope === "events"} />
           ))}
         </fieldset>
+        <TextField label="Requests a second, if not as set" name="quota" type="number" min={0.001} max={1_000_000} step="any" />
         <Button type="submit" kind="primary" disabled={make.isPending}>
           Make
         </Button>
         <Complaint error={make.error} />
-        {make.data && (
-          <div role="status" className="rounded-md bg-good-soft p-3 text-sm">
-            <p>Copy it now, it is not told again:</p>
-            <code className="mt-1 block font-mono text-xs break-all select-all">{make.data.key}</code>
-          </div>
-        )}
+        {make.data && <Told plain={make.data.key} />}
       </form>
     </Panel>
+  );
+}
+
+function Told({ plain }: { plain: string }) {
+  return (
+    <div role="status" className="rounded-md bg-good-soft p-3 text-sm">
+      <p>Copy it now, it is not told again:</p>
+      <code className="mt-1 block font-mono text-xs break-all select-all">{plain}</code>
+    </div>
+  );
+}
+
+function Rotation({ row, onClose }: { row: Row; onClose: () => void }) {
+  const rotate = useChange((overlap_s: number) => post("/v1/admin/keys/{key_id}/rotate", { key_id: row.key_id }, { overlap_s }));
+  const submit = (event: React.FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    rotate.mutate(Number(new FormData(event.currentTarget).get("hours")) * 3_600);
+  };
+  return (
+    <DialogWindow
+      isOpen
+      onClose={onClose}
+      title={`Rotate ${row.name}?`}
+      description={`Another key takes its place, with the same scopes and quota; this one ends after the overlap.${row.own ? " This console uses it: log in with the new one before then." : ""}`}
+    >
+      <form onSubmit={submit} className="space-y-3" aria-label={`Rotate ${row.name}`}>
+        {rotate.data ? (
+          <Told plain={rotate.data.key} />
+        ) : (
+          <SelectField label="The old key still holds for" name="hours" defaultValue={24}>
+            {OVERLAPS.map(([hours, label]) => (
+              <option key={hours} value={hours}>
+                {label}
+              </option>
+            ))}
+          </SelectField>
+        )}
+        <Complaint error={rotate.error} />
+        <div className="flex justify-end gap-2">
+          <Button kind="quiet" onClick={onClose}>
+            {rotate.data ? "Close" : "Cancel"}
+          </Button>
+          {!rotate.data && (
+            <Button type="submit" kind="primary" disabled={rotate.isPending}>
+              Rotate
+            </Button>
+          )}
+        </div>
+      </form>
+    </DialogWindow>
   );
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,17 +16,18 @@ from evershelf.contracts.admin_operation import (
     KeyRequest,
     KeyRow,
     NewKey,
+    RotationRequest,
     SettingRow,
     SettingsTold,
 )
 from evershelf.contracts.keys import StoredKey
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.settings import ENV_PREFIX
-from evershelf.gateway.parts import parts_of
+from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored
 from evershelf.storage.audit import list_audit
-from evershelf.storage.keys import create_key, list_keys, mint_key, revoke_key
+from evershelf.storage.keys import create_key, list_keys, mint_key, revoke_key, rotate_key
 
 router = APIRouter()
 MASK = "**********"
@@ -78,9 +80,26 @@ async def get_keys(http: Request, operator: Operator, after: Text = None, limit:
 async def make_key(http: Request, operator: Operator, wanted: KeyRequest) -> NewKey:
     """Make a key and tell it, this once. It works on every gateway within seconds; audited."""
     parts = parts_of(http)
-    secret = bytes.fromhex(parts.settings.key_secret.get_secret_value())
-    plain, kept = mint_key(secret, wanted.name, wanted.scopes)
+    plain, kept = mint_key(_key_secret(parts), wanted.name, wanted.scopes, quota_per_s=wanted.quota_per_s)
     await stored(parts, lambda pool: create_key(pool, kept, actor=operator.name))
+    return NewKey(key=plain, row=_key_row(kept, operator))
+
+
+@router.post("/keys/{key_id}/rotate", status_code=201)
+async def rotate(http: Request, operator: Operator, key_id: str, wanted: RotationRequest) -> NewKey:
+    """Make a key that takes another one's place, with its scopes and quota, and tell it, this once; audited.
+
+    The old one holds for the overlap. The key that asks cannot end with its own answer.
+    """
+    parts = parts_of(http)
+    if key_id == operator.key_id and wanted.overlap_s == 0:
+        raise ProblemError(ProblemType.CONFLICT, "This is the key that asks: give it an overlap.")
+    secret, overlap = _key_secret(parts), timedelta(seconds=wanted.overlap_s)
+    made = await stored(parts, lambda pool: rotate_key(pool, secret, key_id, overlap=overlap, actor=operator.name))
+    if made is None:
+        await _kept_key(parts, key_id)
+        raise ProblemError(ProblemType.CONFLICT, "This key is revoked, or was rotated before.")
+    plain, kept = made
     return NewKey(key=plain, row=_key_row(kept, operator))
 
 
@@ -91,11 +110,7 @@ async def revoke(http: Request, operator: Operator, key_id: str) -> KeyRow:
     if key_id == operator.key_id:
         raise ProblemError(ProblemType.CONFLICT, "This is the key that asks: revoke it with another one.")
     await stored(parts, lambda pool: revoke_key(pool, key_id, actor=operator.name))
-    keys = await stored(parts, list_keys)
-    revoked = next((key for key in keys if key.key_id == key_id), None)
-    if revoked is None:
-        raise not_found(f"key {key_id!r}")
-    return _key_row(revoked, operator)
+    return _key_row(await _kept_key(parts, key_id), operator)
 
 
 @router.get("/settings")
@@ -107,6 +122,17 @@ async def get_settings(http: Request) -> SettingsTold:
     return SettingsTold(version=__version__, settings=rows)
 
 
+def _key_secret(parts: Parts) -> bytes:
+    return bytes.fromhex(parts.settings.key_secret.get_secret_value())
+
+
+async def _kept_key(parts: Parts, key_id: str) -> StoredKey:
+    for key in await stored(parts, list_keys):
+        if key.key_id == key_id:
+            return key
+    raise not_found(f"key {key_id!r}")
+
+
 def _key_row(key: StoredKey, operator: StoredKey) -> KeyRow:
     return KeyRow(
         key_id=key.key_id,
@@ -114,6 +140,7 @@ def _key_row(key: StoredKey, operator: StoredKey) -> KeyRow:
         scopes=list(key.scopes),
         created_at=key.created_at,
         revoked_at=key.revoked_at,
+        quota_per_s=key.quota_per_s,
         own=key.key_id == operator.key_id,
     )
 
