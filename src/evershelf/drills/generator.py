@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -190,6 +189,7 @@ class _Sender:
     def __init__(self, plan: Plan, log: BinaryIO) -> None:
         self.plan = plan
         self._log = log
+        self._schedule = plan.schedule()  # drawn here: for 100,000 requests it takes 50 ms, which no request may wait
         self._pools = {
             (number, port): _Pool(self, port, plan.connections_max)
             for number, stream in enumerate(plan.streams)
@@ -207,8 +207,7 @@ class _Sender:
 
     async def run(self, began_s: float) -> None:
         """Sends everything, then waits for what is under way, at most `give_up_s`."""
-        schedule = self.plan.schedule()
-        await self._send(schedule, began_s)
+        await self._send(began_s)
         give_up_at_s = time.monotonic() + self.plan.give_up_s
         while self._under_way and time.monotonic() < give_up_at_s:
             await asyncio.sleep(SWEEP_S)
@@ -233,7 +232,8 @@ class _Sender:
         if not self._ask_again(request):
             self._end(request, 0, mishap, b"")
 
-    async def _send(self, schedule: Iterator[tuple[float, int, int]], began_s: float) -> None:
+    async def _send(self, began_s: float) -> None:
+        schedule = self._schedule
         ahead = next(schedule, None)
         while ahead is not None and not self._stopping.is_set():
             now_s = time.monotonic() - began_s
