@@ -12,6 +12,7 @@ from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.breaker import State
 from tests.gateway.fake_hop import FakeHop
+from tests.gateway.hostile_inference import ranked
 
 LONG_MS = 20_000.0
 
@@ -217,6 +218,28 @@ async def test_a_refused_question_is_asked_once_more_elsewhere_within_the_retry_
         assert outcomes == [Reason.PERSONALIZED] * 200
         assert 200 < sum(len(hop.calls) for hop in hops) <= 220
         assert client.health()[0].circuit != "closed"  # the dead replica is left alone, the other serves
+
+
+async def test_what_is_wrong_with_whole_lists_only_shows_in_a_probe_too():
+    # Promise (G16): a replica that names an item twice where it is asked for two is not tried on users again.
+    async with asking() as (client, (hop,)):
+        hop.well = False
+
+        def answer(sent) -> None:
+            items = [ranked("twice")] * min(2, sent.questions[0]["k"])
+            sent.answer({"items": items, "confidence": 1.0, "confident": True})
+
+        for _ in range(5):
+            task = ask(client, "a")
+            await turns()
+            answer(hop.calls[-1])
+            assert (await task).outcome is Reason.INFERENCE_INVALID
+        for number in range(1, 4):
+            await eventually(lambda number=number: len(hop.probes) == number)
+            answer(hop.probes[-1])
+            await turns()
+        await eventually(lambda: len(hop.probes) == 4)  # after three that went well it would have closed
+        assert client.circuit is not State.CLOSED
 
 
 async def test_the_least_busy_replica_is_asked():

@@ -32,7 +32,8 @@ from evershelf.policy.retries import RetryBudget, after_call, spend
 SLOT_S_MAX = 0.02
 # Of its limit a replica may have in hand when it is asked a spare question.
 SPARE_SHARE_MAX = 0.5
-PROBE = encode_question((), k=1, exclude=())
+# A page of items: what is wrong with a list does not show in a single item, and its replica would be tried on users.
+PROBE = encode_question((), k=20, exclude=())
 
 
 class InferenceClient:
