@@ -69,7 +69,7 @@ async def test_a_rotated_key_has_a_successor_and_an_end(pool: Pool):
 
 
 async def test_a_key_made_elsewhere_is_kept_once(pool: Pool):
-    # Promise: adopting a key twice changes nothing; the same id with another secret or scope, or revoked, is refused.
+    # Promise: adopting a key twice changes nothing; the same id with another secret or scope, or ended, is refused.
     plain = "evs_store1_" + "x" * 32
     key = adopted_key(SECRET, plain, "shop", [Scope.RECOMMEND])
     assert [await keep_key(pool, key, actor="ann"), await keep_key(pool, key, actor="ann")] == [True, False]
@@ -77,8 +77,10 @@ async def test_a_key_made_elsewhere_is_kept_once(pool: Pool):
     for other in (adopted_key(SECRET, plain[:-1] + "y", "shop", [Scope.RECOMMEND]), adopted_key(SECRET, plain, "", [])):
         with pytest.raises(KeyTakenError):
             await keep_key(pool, other, actor="ann")
+    assert await rotate_key(pool, SECRET, key.key_id, overlap=timedelta(hours=1), actor="bob")
+    assert not await keep_key(pool, key, actor="ann")  # it holds until then
     await revoke_key(pool, key.key_id, actor="bob")
-    with pytest.raises(KeyTakenError):
+    with pytest.raises(KeyTakenError, match="ended"):
         await keep_key(pool, key, actor="ann")
     with pytest.raises(ValueError, match="shape"):
         adopted_key(SECRET, "changeme", "shop", [Scope.RECOMMEND])

@@ -34,7 +34,7 @@ def mint_key(
 
 
 class KeyTakenError(StorageRefused):
-    """A key of this id is kept already, with another secret, other scopes, or revoked."""
+    """A key of this id is kept already, with another secret or other scopes, or has ended."""
 
 
 def adopted_key(secret: bytes, plain: str, name: str, scopes: Sequence[Scope]) -> StoredKey:
@@ -54,12 +54,17 @@ def adopted_key(secret: bytes, plain: str, name: str, scopes: Sequence[Scope]) -
 
 
 async def keep_key(pool: Pool, key: StoredKey, *, actor: str) -> bool:
-    """Keeps the key if it is not kept yet, else False. Raises KeyTakenError where its id means something else."""
+    """Keeps the key if it is not kept yet, else False: one that was rotated is kept until it ends.
+
+    Raises KeyTakenError where its id means something else, or the key has ended.
+    """
     if await _added(pool, key, actor=actor):
         return True
     known = {stored.key_id: stored for stored in await list_keys(pool)}.get(key.key_id)
-    if known is None or known.revoked_at is not None or not _same(known, key):
-        raise KeyTakenError(f"a key {key.key_id} is kept already, with another secret, other scopes, or revoked")
+    if known is None or not _same(known, key):
+        raise KeyTakenError(f"a key {key.key_id} is kept already, with another secret or other scopes")
+    if known.revoked_at is not None and known.revoked_at <= datetime.now(UTC):
+        raise KeyTakenError(f"the key {key.key_id} ended at {known.revoked_at:%Y-%m-%d %H:%M} UTC: give a new one")
     return False
 
 

@@ -141,7 +141,7 @@ function Rotation({ row, onClose }: { row: Row; onClose: () => void }) {
       isOpen
       onClose={onClose}
       title={`Rotate ${row.name}?`}
-      description={`Another key takes its place, with the same scopes and quota; this one ends after the overlap.${row.own ? " This console uses it: log in with the new one before then." : ""}`}
+      description={`Another key takes its place, with the same scopes and quota; this one ends after the overlap.${row.own ? " This console uses it: give the web part the new one and start it again before then." : ""}`}
     >
       <form onSubmit={submit} className="space-y-3" aria-label={`Rotate ${row.name}`}>
         {rotate.data ? (
