@@ -3006,7 +3006,14 @@ export interface operations {
                 k?: number | null;
                 exclude?: string[];
             };
-            header?: never;
+            header?: {
+                /** @description Milliseconds that the caller waits, 20 to 2000; without it `grpc-timeout`, then `x-envoy-expected-rq-timeout-ms`, then the placement decides. */
+                "X-Request-Deadline-Ms"?: string;
+                /** @description How urgent it is: interactive, prefetch, bulk; without it interactive. */
+                "X-Request-Priority"?: string;
+                /** @description W3C Trace Context: this trace goes on here. */
+                traceparent?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3053,7 +3060,14 @@ export interface operations {
     post_recommendations_v1_recommendations_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Milliseconds that the caller waits, 20 to 2000; without it `grpc-timeout`, then `x-envoy-expected-rq-timeout-ms`, then the placement decides. */
+                "X-Request-Deadline-Ms"?: string;
+                /** @description How urgent it is: interactive, prefetch, bulk; without it interactive. */
+                "X-Request-Priority"?: string;
+                /** @description W3C Trace Context: this trace goes on here. */
+                traceparent?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3106,7 +3120,14 @@ export interface operations {
             query?: {
                 k?: number | null;
             };
-            header?: never;
+            header?: {
+                /** @description Milliseconds that the caller waits, 20 to 2000; without it `grpc-timeout`, then `x-envoy-expected-rq-timeout-ms`, then the placement decides. */
+                "X-Request-Deadline-Ms"?: string;
+                /** @description How urgent it is: interactive, prefetch, bulk; without it interactive. */
+                "X-Request-Priority"?: string;
+                /** @description W3C Trace Context: this trace goes on here. */
+                traceparent?: string;
+            };
             path: {
                 item_id: string;
             };
@@ -3158,7 +3179,14 @@ export interface operations {
                 category?: string | null;
                 k?: number | null;
             };
-            header?: never;
+            header?: {
+                /** @description Milliseconds that the caller waits, 20 to 2000; without it `grpc-timeout`, then `x-envoy-expected-rq-timeout-ms`, then the placement decides. */
+                "X-Request-Deadline-Ms"?: string;
+                /** @description How urgent it is: interactive, prefetch, bulk; without it interactive. */
+                "X-Request-Priority"?: string;
+                /** @description W3C Trace Context: this trace goes on here. */
+                traceparent?: string;
+            };
             path?: never;
             cookie?: never;
         };
