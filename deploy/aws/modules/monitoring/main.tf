@@ -1,4 +1,4 @@
-# Alarms on the promise, told through one topic, and one dashboard. Thresholds are those of deploy/observability's rules.
+# Alarms on the promise, told through one topic, and one dashboard.
 variable "name" { type = string }
 variable "region" { type = string }
 variable "email" { type = string }
@@ -15,21 +15,22 @@ locals {
     late         = ["LateAnswers", "Sum"]
     degraded     = ["DegradedAnswers", "Sum"]
     failed       = ["FailedRequests", "Sum"]
+    empty        = ["EmptyAnswers", "Sum"]
     pending      = ["SpoolEventsPending", "Maximum"]
     lag          = ["SpoolOldestEventAge", "Maximum"]
     snapshot_age = ["SnapshotAge", "Maximum"]
-    model_age    = ["ModelAge", "Maximum"]
+    training_age = ["TrainingAge", "Maximum"]
     circuit      = ["InferenceCircuitClosed", "Minimum"]
   }
   # Each alarm: what it reads, what it computes, beyond what for how many minutes, and the page that says what to do.
   computed = {
-    valid-in-time = { reads = ["answers", "late", "failed"], expression = "IF(answers + failed > 0, 100 * (1 - (late + failed) / (answers + failed)), 100)", below = 99.9, above = null, minutes = 5, runbook = "EvershelfPromiseBurnsFast" }
+    valid-in-time = { reads = ["answers", "late", "failed", "empty"], expression = "IF(answers + failed > 0, 100 * (1 - (late + failed + empty) / (answers + failed)), 100)", below = 99.9, above = null, minutes = 5, runbook = "EvershelfPromiseBurnsFast" }
     deadline-miss = { reads = ["answers", "late"], expression = "IF(answers > 0, 100 * late / answers, 0)", below = null, above = 0.6, minutes = 5, runbook = "EvershelfPromiseBurnsSlowly" }
     degraded      = { reads = ["answers", "degraded"], expression = "IF(answers > 0, 100 * degraded / answers, 0)", below = null, above = 5, minutes = 5, runbook = "EvershelfDegraded" }
     event-lag     = { reads = ["lag"], expression = "lag", below = null, above = 600, minutes = 5, runbook = "EvershelfShippingFails" }
     spool-depth   = { reads = ["pending"], expression = "pending", below = null, above = 10000, minutes = 10, runbook = "EvershelfSpoolDeep" }
     snapshot-age  = { reads = ["snapshot_age"], expression = "snapshot_age", below = null, above = 86400, minutes = 5, runbook = "EvershelfSnapshotOld" }
-    training-age  = { reads = ["model_age"], expression = "model_age", below = null, above = 172800, minutes = 5, runbook = "EvershelfNoModel" }
+    training-age  = { reads = ["training_age"], expression = "training_age", below = null, above = 172800, minutes = 5, runbook = "EvershelfModelOld" }
     circuit-open  = { reads = ["circuit"], expression = "circuit", below = 1, above = null, minutes = 5, runbook = "EvershelfCircuitOpen" }
   }
   # What AWS itself sees, whether or not a gateway can still say anything.
