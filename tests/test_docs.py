@@ -52,6 +52,24 @@ def test_settings_page_names_nothing_that_is_gone():
     assert documented == known
 
 
+def test_settings_page_tells_the_defaults_that_hold():
+    # Promise: the column "Default" is what a setting has when nobody sets it, in one of the parts that read it.
+    def told(field) -> str:
+        if field.is_required():
+            return "required"
+        default = field.get_default()
+        empty = "empty" if default == "" else None
+        return "not set" if default is None else empty or f"`{default}`"
+
+    held: dict[str, set[str]] = {}
+    for _, cls in settings_classes():
+        for name, field in cls.model_fields.items():
+            held.setdefault(f"{ENV_PREFIX}{name}".upper(), set()).add(told(field))
+    rows = re.findall(r"^\| `(EVERSHELF_\w+)` \| ([^|]+) \|", (REFERENCE / "settings.md").read_text(), re.MULTILINE)
+    assert [(name, default) for name, default in rows if default not in held[name]] == []
+    assert {name: {d for n, d in rows if n == name} for name, _ in rows} == held
+
+
 def test_every_verb_is_documented():
     # Promise: each command stands in cli.md.
     assert not undocumented("cli", verbs(app))

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -233,12 +234,14 @@ def _what_next(home: Installation, user: str, url: str) -> tuple[str, ...]:
     services = json.loads(home.status_path.read_text())["services"]
     pid = next(service["pid"] for service in services if service["name"] == "inference")
     key = home.secrets_dir / "api_key"
+    here = Path(sys.executable).with_name("evershelf")
+    evershelf = "evershelf" if shutil.which("evershelf") == str(here) else here
     return (
         "Try next, in another terminal:",
         f'  curl -H "Authorization: Bearer $(cat {key})" "{url}/v1/recommendations?user_id={user}&placement=home"',
         f"  kill -9 {pid}    # the inference service; ask again at once: still a full list, and it says why",
-        f"  evershelf recommend {user} --data-dir {home.data_dir}",
-        f"  evershelf doctor --data-dir {home.data_dir}",
+        f"  {evershelf} recommend {user} --data-dir {home.data_dir}",
+        f"  {evershelf} doctor --data-dir {home.data_dir}",
         "Ctrl-C stops everything.",
     )
 

@@ -114,6 +114,7 @@ def run_campaign(  # noqa: PLR0917 - as above
     minutes: Annotated[
         float | None, typer.Option(min=1, help="Begin no scenario that might last beyond.", show_default="no end")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run those of the scenarios that have not passed in this campaign yet, and keep each as it ends.
 
@@ -144,7 +145,10 @@ def run_campaign(  # noqa: PLR0917 - as above
 
     passed = not left or asyncio.run(sit())
     done = len(wanted) - len(campaign.left(wanted))
-    print_line(f"{done} of {len(wanted)} scenarios have passed. All of them: evershelf drill report {out}")
+    if as_json:
+        print_json({"scenarios": len(wanted), "passed": done, "folder": str(out)})
+    else:
+        print_line(f"{done} of {len(wanted)} scenarios have passed. All of them: evershelf drill report {out}")
     if not passed:
         sys.exit(FAILURE)
 
