@@ -114,6 +114,12 @@ def test_answers_that_nobody_waited_for_are_counted_all_the_same():
     assert {each.guarantee for each in broken(observed(told, counted_answers=thrice))} == {"G28"}
 
 
+def test_what_is_asked_in_the_last_moment_of_a_fault_may_be_answered_after_it():
+    # Promise: an answer by the model is impossible only while the model cannot be asked.
+    told = [*sound_verdicts(), verdict(114.98, took_s=0.1)]
+    assert broken(observed(told)) == []
+
+
 def test_an_excused_lateness_is_excused_only_while_the_fault_is_on():
     # Promise: a process that was stopped answers nobody; before and after, it has no excuse.
     row = replace(DEAD, late_excused="stopped")

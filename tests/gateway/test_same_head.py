@@ -206,9 +206,9 @@ async def test_answers_keep_the_order_of_their_questions(postgres, tmp_path):
             await asyncio.sleep(0.05)
             writer.write(question(key, "?k=5"))
             bodies = [json.loads((await answer(reader))[2]) for _ in range(2)]
-    await ended.wait()
     assert [len(body["items"]) for body in bodies] == [4, 5]
     assert bodies[0]["reason"] == "deadline_exceeded"
+    await ended.wait()
 
 
 async def test_who_asks_in_masses_waits_when_all_would_be_late(postgres, tmp_path):

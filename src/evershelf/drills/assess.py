@@ -162,8 +162,9 @@ def _truth(seen: Observed) -> _Found:
         if untrue := {reason: count for reason, count in phase.reasons.items() if reason not in reasons}:
             yield "G5", f"{name}: reasons that cannot be true {untrue}"
     if seen.row.model is ModelShare.NONE:
-        from_s = seen.timeline.struck_s + DETECTED_S
-        impossible = sum(v.is_model and v.answer.sent_s > from_s for v in _during(seen))
+        # What is asked in the last moment may be answered when the fault is over.
+        from_s, until_s = seen.timeline.struck_s + DETECTED_S, seen.timeline.healing_s
+        impossible = sum(v.is_model and v.answer.sent_s > from_s and v.answer.done_s < until_s for v in _during(seen))
         if impossible:
             yield "G5", f"{impossible} answers by a model that could not be asked"
 
