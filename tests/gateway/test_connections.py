@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from contextlib import asynccontextmanager, closing
@@ -28,6 +29,7 @@ from tests.gateway.gateway_world import (
     unused_port,
     valid,
 )
+from tests.gateway.hostile_inference import hostile_inference, silent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ASK = "/v1/recommendations"
@@ -290,3 +292,41 @@ async def test_who_hangs_up_costs_nothing(world):
 
     await eventually(nothing_in_hand)
     assert valid(await world.client.get(ASK)).items
+
+
+async def test_what_is_made_for_a_caller_who_has_left_is_dropped(postgres, tmp_path):
+    # Promise (G3): a question to inference ends with its caller, however much time it had left; nothing is answered.
+    async with (
+        hostile_inference(silent) as inference,
+        open_world(postgres.url, tmp_path, inference_url=f"http://127.0.0.1:{inference.port}") as world,
+    ):
+        path = f"{ASK}?context_items=mugs-0"
+        head = f"Authorization: Bearer {world.keys['recommend']}\r\nX-Request-Deadline-Ms: 2000"
+        async with connection(world.port) as (_, writer):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
+
+            async def asked() -> bool:
+                return world.parts.inference.in_flight == 1
+
+            await eventually(asked)
+
+        async def dropped() -> bool:
+            return world.parts.inference.in_flight == world.parts.admission.in_hand == 0
+
+        await eventually(dropped)
+        assert "evershelf_answers_total{" not in (await world.client.get("/metrics")).text
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(postgres, tmp_path):
+    # Promise (G25): a caller that asks on and on and reads nothing loses the connection, which is not held for ever.
+    async with open_world(postgres.url, tmp_path, gateway_unread_s_max=0.5) as world:
+        with socket.socket() as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            caller.settimeout(0)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(caller, ("127.0.0.1", world.port))
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 - which write finds out is chance
+                async with asyncio.timeout(PATIENCE_S):
+                    while True:
+                        await loop.sock_sendall(caller, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert valid(await world.client.get(ASK)).items

@@ -27,7 +27,7 @@ class ProblemType(StrEnum):
     DATABASE_UNAVAILABLE = "database-unavailable"
     REGISTRY_UNAVAILABLE = "registry-unavailable"
     NOT_READY = "not-ready"
-    OVERLOADED = "overloaded"  # inference only: as many requests as it takes are in hand
+    OVERLOADED = "overloaded"  # as much is in hand as fits: requests at inference, bodies of batches at the gateway
     DEADLINE_EXCEEDED = "deadline-exceeded"  # inference only: the caller's budget was spent before the answer
     INTERNAL_ERROR = "internal-error"
 

@@ -72,6 +72,18 @@ def admit(parts: Parts, http: ASGIScope, authorization: str | None, scope: Scope
 
 def verify(parts: Parts, authorization: str | None, scope: Scope) -> StoredKey:
     """The key in the header `Authorization`. Raises ProblemError: missing-key, wrong-key, missing-scope."""
+    key = known(parts, authorization)
+    if scope not in key.scopes and Scope.ADMIN not in key.scopes:
+        raise ProblemError(
+            ProblemType.MISSING_SCOPE,
+            f"The key {key.name!r} lacks the scope {scope.value!r}.",
+            headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope.value}"'},
+        )
+    return key
+
+
+def known(parts: Parts, authorization: str | None) -> StoredKey:
+    """The key in the header `Authorization`, whatever it allows. Raises ProblemError: missing-key, wrong-key."""
     bearer = _BEARER_TOKEN.fullmatch(authorization or "")
     if bearer is None:
         raise ProblemError(
@@ -86,12 +98,6 @@ def verify(parts: Parts, authorization: str | None, scope: Scope) -> StoredKey:
             ProblemType.WRONG_KEY,
             "This key is not known here, or was revoked.",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
-        )
-    if scope not in key.scopes and Scope.ADMIN not in key.scopes:
-        raise ProblemError(
-            ProblemType.MISSING_SCOPE,
-            f"The key {key.name!r} lacks the scope {scope.value!r}.",
-            headers={"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope.value}"'},
         )
     return key
 

@@ -135,9 +135,9 @@ MEANINGS: Mapping[ProblemType, Meaning] = {
     ),
     ProblemType.OVERLOADED: Meaning(
         503,
-        "Too many requests are in hand",
-        "Inference has as many requests in hand as it takes. Callers of the gateway never see this.",
-        "The gateway answers from its baseline meanwhile; nothing is to be done.",
+        "Too much is in hand",
+        "Inference has as many requests in hand as it takes, which no caller sees, or the gateway as much of batches.",
+        "Send the batch again after `Retry-After` seconds; send fewer of them at a time.",
     ),
     ProblemType.DEADLINE_EXCEEDED: Meaning(
         504,

@@ -1,6 +1,7 @@
 """Uvicorn's protocol under our rules: a quick lane for plain questions, bounded heads, an end that loses nothing."""
 
 import asyncio
+import socket
 from collections.abc import Coroutine
 from typing import Any, ClassVar, cast
 
@@ -23,10 +24,11 @@ _HEAD_ENDS = b"\r\n\r\n"
 class _QuickCycle:
     """A question that is being answered here, in the place of one of uvicorn's cycles: what uvicorn asks of those."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    __slots__ = ("answering", "body", "disconnected", "keep_alive", "more_body", "response_complete")
     message_event: ClassVar = asyncio.Event()  # for nobody
 
     def __init__(self) -> None:
+        self.answering: asyncio.Task[None] | None = None  # once it has begun: before, what it has in hand would stay
         self.body = bytearray()
         self.more_body = self.keep_alive = True
         self.disconnected = self.response_complete = False
@@ -48,12 +50,33 @@ class GatewayProtocol(HttpToolsProtocol):
     _read_bytes = 0  # since the last request was complete
     _head_due_s = 0.0
     _used_s = 0.0  # by a question that was answered again and at once
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: object) -> None:
         """A head has to arrive in its time."""
         self._parts = cast("Parts", self.app.state.parts)  # Starlette's state is untyped
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio promises a Transport here
+        if (connected := self.transport.get_extra_info("socket")) is not None:
+            # The kernel gives up what it could not deliver, also to a caller who says for ever that there is no room.
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._unread_s_max * 1_000))
         self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever has left waits for nothing: what was begun for the caller ends."""
+        super().connection_lost(exc)
+        self._stop_unread()
+        if isinstance(self.cycle, _QuickCycle) and self.cycle.disconnected and self.cycle.answering is not None:
+            self.cycle.answering.cancel()
+
+    def pause_writing(self) -> None:
+        """The caller reads too little: it has so long to begin."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._unread_s_max, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The caller reads again."""
+        super().resume_writing()
+        self._stop_unread()
 
     def data_received(self, data: bytes) -> None:
         """Reads on; a head that trickles in gains no time by it."""
@@ -106,6 +129,12 @@ class GatewayProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
         else:
             super().timeout_keep_alive_handler()
+            self.loop.call_later(self._unread_s_max, self.transport.abort)  # closing waits until all was read
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _pause(self, seconds: float) -> None:
         """Reads nothing for so long: what comes waits at the caller's, and costs nothing here."""
@@ -159,6 +188,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     async def _send(self, answer: Coroutine[Any, Any, bytes], cycle: _QuickCycle) -> None:
         """Waits for the answer, and sends it in place of `cycle`."""
+        cycle.answering = asyncio.current_task()
         try:
             wire = await answer
         except Exception as error:  # noqa: BLE001 - the application's boundary: counted and logged there, told here
@@ -195,6 +225,10 @@ class GatewayProtocol(HttpToolsProtocol):
             self.loop.call_later(PARTING_S, self._part)
         else:
             super().shutdown()
+
+    @property
+    def _unread_s_max(self) -> float:
+        return self._parts.settings.gateway_unread_s_max
 
     @property
     def _idle(self) -> bool:

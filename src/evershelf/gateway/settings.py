@@ -43,6 +43,7 @@ class GatewaySettings(RegistrySettings, TracingSettings):
     gateway_data_dir: Path = Path("gateway-data")
     gateway_head_bytes_max: Annotated[int, Field(ge=1_024)] = 16 * 1_024
     gateway_head_s_max: Annotated[float, Field(gt=0)] = 10.0
+    gateway_unread_s_max: Annotated[float, Field(gt=0)] = 30.0
     gateway_body_bytes_max: Annotated[int, Field(ge=1_024)] = 64 * 1_024
     gateway_batch_body_bytes_max: Annotated[int, Field(ge=1_024)] = 1_024 * 1_024
     gateway_body_s_max: Annotated[float, Field(gt=0)] = 10.0
