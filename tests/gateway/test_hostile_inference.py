@@ -63,6 +63,7 @@ HOSTILE = {
     "rising scores": (http(reply(ranked("mugs-1", 1.0), ranked("mugs-2", 2.0))), "inference_invalid"),
     "a score in words": (http(reply(ranked("mugs-1", "1.0"))), "inference_invalid"),
     "an id that is a number": (http(reply({"item_id": 7, "score": 1.0, "evidence": []})), "inference_invalid"),
+    "an id of any length": (http(reply(ranked("m" * 129))), "inference_invalid"),
     "items as an object": (http(reply(items={"a": 1})), "inference_invalid"),
     "a share above one": (http(reply(ranked("mugs-1", 1.0, (SEEN | {"share": 2.0},)))), "inference_invalid"),
     "evidence never told": (http(reply(ranked("mugs-1", 1.0, (SEEN | {"item_id": "tin"},)))), "inference_invalid"),

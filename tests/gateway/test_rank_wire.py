@@ -1,6 +1,7 @@
 """The wire's promise: what we ask is what the contract says, and a reply is judged as the contract would judge it."""
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from evershelf.gateway.rank_wire import encode_question, join_questions, read_an
 from evershelf.policy.compose import is_sound
 
 IDS = st.from_regex(r"\A[a-z0-9_-]{1,20}\Z")
+# At the limit and beyond it, of letters that take one byte and of those that take four.
+LONG_IDS = st.sampled_from([letter * length for letter in ("m", "\N{AMPHORA}") for length in (128, 129)])
 HISTORIES = st.lists(st.tuples(IDS, st.sampled_from(EventType), st.floats(0, 1e9)), max_size=220)
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 2), st.floats(), st.text(max_size=3), st.just([]), st.just({})
@@ -30,9 +33,10 @@ def test_what_is_asked_keeps_the_contract(asked):
 @st.composite
 def replies(draw):
     """Replies that are sound, or odd in one or two places."""
-    pieces = st.fixed_dictionaries({"item_id": IDS, "share": st.floats(-0.1, 1.1)})
+    item_ids = st.one_of(IDS, IDS, IDS, LONG_IDS)
+    pieces = st.fixed_dictionaries({"item_id": item_ids, "share": st.floats(-0.1, 1.1)})
     items = st.fixed_dictionaries(
-        {"item_id": IDS, "score": st.floats(-10, 10), "evidence": st.lists(pieces, max_size=4)}
+        {"item_id": item_ids, "score": st.floats(-10, 10), "evidence": st.lists(pieces, max_size=4)}
     )
     rankings = st.fixed_dictionaries(
         {"items": st.lists(items, max_size=4), "confidence": st.floats(0, 1), "confident": st.booleans()}
@@ -75,6 +79,17 @@ def test_a_reply_is_judged_as_by_the_contract(reply):
             ]
     else:
         assert any(answer.trouble is Reason.INFERENCE_INVALID for answer in answers) or not answers
+
+
+@pytest.mark.parametrize("letter", ["m", "\N{AMPHORA}"])
+@pytest.mark.parametrize(("length", "trouble"), [(128, None), (129, Reason.INFERENCE_INVALID)])
+def test_an_id_has_at_most_128_characters(letter, length, trouble):
+    # Promise: no id of a reply is longer than an id can be, in characters, whether it is ranked or blamed.
+    for ranked, blamed in ((letter * length, "mug"), ("mug", letter * length)):
+        item = {"item_id": ranked, "score": 1.0, "evidence": [{"item_id": blamed, "share": 1.0}]}
+        ranking = {"items": [item], "confidence": 1.0, "confident": True}
+        body = orjson.dumps({"model_version": "m1", "rankings": [ranking]})
+        assert read_answers(HopReply(200, body), [None])[0].trouble is trouble
 
 
 @given(st.binary(max_size=200))

@@ -5,13 +5,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from evershelf.contracts.events import EventType
-from evershelf.contracts.identifiers import ItemId
+from evershelf.contracts.identifiers import ID_LENGTH_MAX, ItemId
 
 HISTORY_MAX = 200
 CANDIDATES_MAX = 500
 BATCH_MAX = 64
 EVIDENCE_MAX = 3
 EXCLUDED_MAX = 1_000
+
+# In replies only the length is held: an id of another shape is that of no item, and is left out.
+RankedId = Annotated[str, Field(max_length=ID_LENGTH_MAX)]
 
 
 class Interaction(BaseModel):
@@ -47,7 +50,7 @@ class Evidence(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    item_id: str
+    item_id: RankedId
     share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -56,7 +59,7 @@ class RankedItem(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    item_id: str
+    item_id: RankedId
     score: Annotated[float, Field(allow_inf_nan=False)]
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=EVIDENCE_MAX)]
 

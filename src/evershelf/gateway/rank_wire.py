@@ -12,25 +12,27 @@ import orjson
 from msgspec import Meta, Struct
 
 from evershelf.contracts.events import EventType
+from evershelf.contracts.identifiers import ID_LENGTH_MAX
 from evershelf.contracts.inference import BATCH_MAX, CANDIDATES_MAX, EVIDENCE_MAX, EXCLUDED_MAX, HISTORY_MAX
 from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.hop import HopReply
 from evershelf.policy.compose import is_sound
 
 RANK_PATH = "/v1/rank"
+ItemId: TypeAlias = Annotated[str, Meta(max_length=ID_LENGTH_MAX)]  # characters, as pydantic counts them
 
 
 class Evidence(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """See contracts.inference."""
 
-    item_id: str
+    item_id: ItemId
     share: Annotated[float, Meta(ge=0, le=1)]
 
 
 class RankedItem(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """See contracts.inference."""
 
-    item_id: str
+    item_id: ItemId
     score: float
     evidence: Annotated[tuple[Evidence, ...], Meta(max_length=EVIDENCE_MAX)]
 
