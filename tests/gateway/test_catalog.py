@@ -1,5 +1,6 @@
 """The catalog over HTTP: what is confirmed is in PostgreSQL, and without it the caller is told when to return."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -55,6 +56,20 @@ async def test_one_bad_item_does_not_take_its_neighbours(session):
     assert [entry["index"] for entry in result["rejected"]] == [1, 3]
     assert result["rejected"][0]["invalid_parameters"][0]["name"] == "price"
     assert (await session.get("/v1/items/bowl")).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["item", "user"])
+async def test_attributes_too_deep_are_refused_by_name(session, kind):
+    # Promise: what no reader could read back is not stored, alone or in a bulk, and the refusal says what to mend.
+    entry = {f"{kind}_id": "mug", "attributes": json.loads('{"a":' * 200 + "1" + "}" * 200)}
+    refused = await session.put(f"/v1/{kind}s/mug", json=entry)
+    assert refused.status_code == 422
+    bulk = await session.post(f"/v1/{kind}s/bulk", json={"entries": [entry, {f"{kind}_id": "cup"}]})
+    for [told] in (refused.json()["invalid_parameters"], bulk.json()["rejected"][0]["invalid_parameters"]):
+        assert told["name"] in {"attributes", "body.attributes"}
+        assert "more than 32 deep" in told["detail"]
+    assert (await session.get(f"/v1/{kind}s/mug")).status_code == 404
+    assert (await session.get(f"/v1/{kind}s/cup")).status_code == 200
 
 
 async def test_a_bulk_sent_twice_changes_nothing_the_second_time(session):

@@ -90,9 +90,15 @@ async def test_users_carry_their_attributes(database_url, tmp_path):
 
 
 async def test_what_the_catalog_could_not_give_back_is_rejected(database_url, tmp_path):
-    # Promise: an item beyond the contract (a year that no clock tells, too many attributes) never gets in, for the
-    # snapshot reads all items and one unreadable one would stop it.
-    rows = [{"id": "far", "gone": 400_000_000_000}, {"id": "wide", **{f"a{n}": n for n in range(51)}}, {"id": "good"}]
+    # Promise: an item beyond the contract (a year that no clock tells, too many or too deep attributes) never gets in,
+    # for the snapshot reads all items and one unreadable one would stop it.
+    deepest, deeper = (json.loads("[" * depth + "]" * depth) for depth in (31, 32))  # in `attributes`, the first level
+    rows = [
+        {"id": "far", "gone": 400_000_000_000},
+        {"id": "wide", **{f"a{n}": n for n in range(51)}},
+        {"id": "deep", "nest": deeper},
+        {"id": "good", "nest": deepest},
+    ]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = await import_items(
         database_url,
@@ -100,5 +106,5 @@ async def test_what_the_catalog_could_not_give_back_is_rejected(database_url, tm
         items_map("item_id=id,expires_at=gone"),
         options=FileOptions(time_unit=TimeUnit.SECONDS),
     )
-    assert report.rejected == {"invalid_expires_at": 1, "too_many_attributes": 1}
+    assert report.rejected == {"invalid_expires_at": 1, "too_many_attributes": 1, "attributes_too_deep": 1}
     assert report.inserted == 1

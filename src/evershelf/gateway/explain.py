@@ -17,7 +17,7 @@ from evershelf.contracts.admin_decisions import (
     Purpose,
     ShownItem,
 )
-from evershelf.contracts.catalog import Item
+from evershelf.contracts.catalog import Item, readable
 from evershelf.contracts.events import EventType
 from evershelf.contracts.placements import Placement, SeenItems
 from evershelf.contracts.recommendations import Attempt, Because, Reason, RecommendationRequest, Source
@@ -186,7 +186,8 @@ def _shown(  # noqa: PLR0917 - the columns of a record's row
 
 def item_of(shelf: Shelf, item_id: str) -> Item | None:
     """The item as the shelf has it, or None."""
-    return Item.model_validate_json(shelf.body(item_id)) if shelf.has_body(item_id) else None
+    # By orjson, which reads deeper than pydantic: an older snapshot may hold what is left out here.
+    return Item.model_validate(readable(orjson.loads(shelf.body(item_id)))) if shelf.has_body(item_id) else None
 
 
 def _title(shelf: Shelf, item_id: str) -> str | None:

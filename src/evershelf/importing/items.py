@@ -152,8 +152,8 @@ class UserShaper:
 def attributes_of(batch: RowBatch, columns: ColumnMap, names: tuple[str, ...], verdict: Verdict) -> Array:
     """The named columns of each row as one JSON object (ALL_ATTRIBUTES: all not mapped); empty cells are left out.
 
-    Rejects rows with more attributes than the contract allows, which only the rows of JSONL can tell, and the one
-    character that PostgreSQL's jsonb cannot hold.
+    Rejects rows with more or deeper attributes than the contract allows, which only the rows of JSONL can tell, and the
+    one character that PostgreSQL's jsonb cannot hold.
     """
     present = batch.rows.schema.names
     mapped = columns.columns()
@@ -162,6 +162,7 @@ def attributes_of(batch: RowBatch, columns: ColumnMap, names: tuple[str, ...], v
         return pa.nulls(batch.rows.num_rows, pa.string())
     rows = [{k: v for k, v in row.items() if v is not None} for row in batch.rows.select(kept).to_pylist()]
     verdict.reject(np.array([len(row) > catalog.ATTRIBUTES_MAX for row in rows], np.bool_), "too_many_attributes")
+    verdict.reject(np.array([catalog.is_too_deep(row) for row in rows], np.bool_), "attributes_too_deep")
     attributes = pa.array([_json(row) for row in rows], pa.string())
     verdict.reject(mask_of(pc.match_substring(attributes, "\\u0000")), "nul_character_in_attributes")
     return attributes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from evershelf.contracts.catalog import Item, ItemState, User
+from evershelf.contracts.catalog import Item, ItemState, User, readable
 from evershelf.storage.audit import write_audit
 from evershelf.storage.postgres import Connection, Pool, affected, reading, transaction
 from evershelf.storage.queries import sql
@@ -97,19 +97,19 @@ async def get_user(pool: Pool, user_id: str) -> User | None:
     """The user, or None."""
     async with reading(pool) as connection:
         row = await connection.fetchrow(sql("users.get"), user_id)
-    return None if row is None else User(user_id=row["user_id"], attributes=row["attributes"])
+    return None if row is None else User.model_validate(readable(dict(row)))
 
 
 async def search_users(pool: Pool, prefix: str, *, after: str, limit: int) -> list[User]:
     """Users whose id begins with `prefix`, in order of id, above `after`; at most PAGE_MAX."""
     async with reading(pool) as connection:
         rows = await connection.fetch(sql("users.search"), prefix, after, min(limit, PAGE_MAX))
-    return [User(user_id=row["user_id"], attributes=row["attributes"]) for row in rows]
+    return [User.model_validate(readable(dict(row))) for row in rows]
 
 
 def _item_state(row: asyncpg.Record) -> ItemState:
     # The table's checks and the API's validation have seen these values: no second validation for 100,000 rows.
-    values = dict(row)
+    values = readable(dict(row))
     item = Item.model_construct(
         **{name: values[name] for name in Item.model_fields} | {n: tuple(values[n]) for n in ("categories", "tags")}
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from evershelf.contracts.catalog import Item
+from evershelf.contracts.catalog import Item, readable
 from evershelf.storage.postgres import Connection, connect, translated
 from evershelf.storage.queries import sql
 
@@ -45,7 +45,7 @@ class Extraction:
         """All items that are not deleted, with what describes them and nothing else."""
         with translated():
             async for row in self._connection.cursor(sql("training.items"), prefetch=ITEMS_PER_FETCH):
-                yield Item.model_validate(dict(row))
+                yield Item.model_validate(readable(dict(row)))
 
     async def shelf(self) -> AsyncIterator[ShelfItem]:
         """All items that are neither deleted nor suppressed."""
@@ -53,7 +53,7 @@ class Extraction:
             async for row in self._connection.cursor(sql("training.shelf"), prefetch=ITEMS_PER_FETCH):
                 fields = dict(row)
                 created_at = fields.pop("created_at")
-                yield ShelfItem(Item.model_validate(fields), created_at)
+                yield ShelfItem(Item.model_validate(readable(fields)), created_at)
 
     async def catalog_sequence(self) -> int:
         """The highest change sequence this view knows."""
