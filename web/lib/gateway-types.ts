@@ -180,7 +180,7 @@ export interface paths {
         };
         /**
          * Get Item
-         * @description One item as stored.
+         * @description One item as stored. An item whose own id ends in `/related` is shown at `/v1/catalog/items/ID` instead.
          */
         get: operations["get_item_v1_items__item_id__get"];
         /**
@@ -1878,6 +1878,7 @@ export interface components {
             tags: string[];
             /**
              * Attributes
+             * @description Free; lists and objects in each other at most 32 deep, this one counted.
              * @default {}
              */
             attributes: {
@@ -2907,6 +2908,7 @@ export interface components {
             user_id: string;
             /**
              * Attributes
+             * @description Free; lists and objects in each other at most 32 deep, this one counted.
              * @default {}
              */
             attributes: {
@@ -3129,6 +3131,7 @@ export interface operations {
                 traceparent?: string;
             };
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3326,6 +3329,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3536,6 +3540,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3585,6 +3590,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3638,6 +3644,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3738,6 +3745,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3787,6 +3795,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -3834,6 +3843,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 user_id: string;
             };
             cookie?: never;
@@ -3883,6 +3893,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 user_id: string;
             };
             cookie?: never;
@@ -3936,6 +3947,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 user_id: string;
             };
             cookie?: never;
@@ -5127,6 +5139,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -5176,6 +5189,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -5229,6 +5243,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 item_id: string;
             };
             cookie?: never;
@@ -5335,6 +5350,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description Percent-encoded, each `/` as `%2F`. */
                 user_id: string;
             };
             cookie?: never;

@@ -58,6 +58,7 @@ def create_app(settings: GatewaySettings, outside: Outside | None = None) -> Fas
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours tells of more, for less
     )
+    # Recommendations before the catalog: `/related` behind an id is not a part of it.
     for routes in (recommendations, shop, events, catalog, health, problem_pages, admin):
         app.include_router(routes.router)
     description.install(app)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from evershelf.contracts.admin_catalog import (
     CATALOG_PAGE_MAX,
@@ -19,7 +19,7 @@ from evershelf.contracts.admin_catalog import (
     UserRow,
 )
 from evershelf.contracts.catalog import User
-from evershelf.contracts.identifiers import CategoryPath, ItemId, UserId
+from evershelf.contracts.identifiers import CategoryPath, ItemId
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import RecommendationRequest
 from evershelf.gateway.catalog_pages import page
@@ -29,6 +29,7 @@ from evershelf.gateway.history import HistoryUnavailable
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.preview import preview
 from evershelf.gateway.problems import ProblemError
+from evershelf.gateway.routes.addresses import AnItemId, AUserId
 from evershelf.gateway.routes.operator import AWAY, Limit, Operator, stored, stored_if_up
 from evershelf.gateway.trace import hidden_reason
 from evershelf.storage import catalog
@@ -37,7 +38,6 @@ from evershelf.storage.postgres import Pool
 router = APIRouter()
 DECISIONS_MAX = 20
 NEW_ITEMS_MAX = 200
-AnItemId = Annotated[ItemId, Path()]
 SearchText = Annotated[str, Query(max_length=QUERY_LENGTH_MAX, description="Words of the title, or how the id begins.")]
 
 
@@ -62,7 +62,7 @@ async def search_items(
     )
 
 
-@router.get("/items/{item_id}")
+@router.get("/items/{item_id:id}")
 async def get_item(http: Request, item_id: AnItemId) -> ItemDetail:
     """One item: whether it may be shown and why not, what it goes with, and the newest answers that held it."""
     parts = parts_of(http)
@@ -83,13 +83,13 @@ async def get_item(http: Request, item_id: AnItemId) -> ItemDetail:
     )
 
 
-@router.post("/items/{item_id}/suppress")
+@router.post("/items/{item_id:id}/suppress")
 async def suppress(http: Request, operator: Operator, item_id: AnItemId, action: ItemAction) -> ItemStatus:
     """Take an item off every shelf within seconds, whatever its owner writes meanwhile; audited."""
     return await _suppressed(parts_of(http), item_id, suppressed=True, actor=operator.name, reason=action.reason)
 
 
-@router.post("/items/{item_id}/unsuppress")
+@router.post("/items/{item_id:id}/unsuppress")
 async def unsuppress(http: Request, operator: Operator, item_id: AnItemId, action: ItemAction) -> ItemStatus:
     """Let an item back on the shelves; audited."""
     return await _suppressed(parts_of(http), item_id, suppressed=False, actor=operator.name, reason=action.reason)
@@ -118,8 +118,8 @@ async def search_users(
     )
 
 
-@router.get("/users/{user_id}")
-async def get_user(http: Request, user_id: Annotated[UserId, Path()], placement: str = "home") -> UserDetail:
+@router.get("/users/{user_id:id}")
+async def get_user(http: Request, user_id: AUserId, placement: str = "home") -> UserDetail:
     """One user: attributes, history, the newest answers, and what `placement` would show now."""
     parts = parts_of(http)
     definition = parts.mirror.placements.get(placement)

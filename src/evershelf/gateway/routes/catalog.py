@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from math import isfinite
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from evershelf.contracts.catalog import BULK_MAX, Item, ItemState, User
 from evershelf.contracts.erasures import ErasureReceipt
-from evershelf.contracts.identifiers import ItemId, UserId
 from evershelf.contracts.keys import Scope, StoredKey
 from evershelf.contracts.placements import Placement
 from evershelf.contracts.problems import InvalidParameter, ProblemType
 from evershelf.gateway.auth import require
 from evershelf.gateway.parts import parts_of
 from evershelf.gateway.problems import ProblemError, invalid_parameters
+from evershelf.gateway.routes.addresses import AnItemId, AUserId
 from evershelf.storage import catalog, erasures
 from evershelf.storage.errors import StorageRefused, StorageUnavailable
 from evershelf.storage.placements import put_placement
@@ -28,8 +28,6 @@ _holder, _operator = require(Scope.CATALOG), require(Scope.ADMIN)
 Holder = Annotated[StoredKey, Depends(_holder)]
 Operator = Annotated[StoredKey, Depends(_operator)]
 router = APIRouter(tags=["catalog"], dependencies=[Depends(_holder)])
-AnItemId = Annotated[ItemId, Path()]
-AUserId = Annotated[UserId, Path()]
 T = TypeVar("T", Item, User)
 PAGE_MAX = 1_000
 # NUL and halves of surrogate pairs: text in JSON and Python, none in PostgreSQL.
@@ -70,14 +68,14 @@ async def list_items(
         return await catalog.list_items(pool, after=after, limit=limit)
 
 
-@router.get("/v1/items/{item_id}")
+@router.get("/v1/items/{item_id:id}")
 async def get_item(http: Request, item_id: AnItemId) -> ItemState:
-    """One item as stored."""
+    """One item as stored. An item whose own id ends in `/related` is shown at `/v1/catalog/items/ID` instead."""
     async with _storage(http) as pool:
         return _found(await catalog.get_item(pool, item_id), ProblemType.UNKNOWN_ITEM, item_id)
 
 
-@router.put("/v1/items/{item_id}")
+@router.put("/v1/items/{item_id:id}")
 async def put_item(http: Request, item_id: AnItemId, item: Item) -> ItemState:
     """Stores an item, new or known. It takes effect on every shelf within seconds."""
     if item.item_id != item_id:
@@ -87,7 +85,7 @@ async def put_item(http: Request, item_id: AnItemId, item: Item) -> ItemState:
         return _found(await catalog.get_item(pool, item_id), ProblemType.UNKNOWN_ITEM, item_id)
 
 
-@router.delete("/v1/items/{item_id}", status_code=204)
+@router.delete("/v1/items/{item_id:id}", status_code=204)
 async def delete_item(http: Request, holder: Holder, item_id: AnItemId) -> Response:
     """Removes an item; its events stay."""
     async with _storage(http) as pool:
@@ -104,7 +102,7 @@ async def put_items(http: Request, bulk: Bulk) -> BulkResult:
     return BulkResult(taken=len(items), changed=changed, rejected=rejected)
 
 
-@router.post("/v1/items/{item_id}/suppress", status_code=204)
+@router.post("/v1/items/{item_id:id}/suppress", status_code=204)
 async def suppress_item(http: Request, holder: Operator, item_id: AnItemId, reason: str = "") -> Response:
     """Takes an item off every shelf within seconds, whatever its owner writes meanwhile; audited."""
     async with _storage(http) as pool:
@@ -114,7 +112,7 @@ async def suppress_item(http: Request, holder: Operator, item_id: AnItemId, reas
     return Response(status_code=204)
 
 
-@router.post("/v1/items/{item_id}/unsuppress", status_code=204)
+@router.post("/v1/items/{item_id:id}/unsuppress", status_code=204)
 async def unsuppress_item(http: Request, holder: Operator, item_id: AnItemId, reason: str = "") -> Response:
     """Lets an item back on the shelves; audited."""
     async with _storage(http) as pool:
@@ -124,14 +122,14 @@ async def unsuppress_item(http: Request, holder: Operator, item_id: AnItemId, re
     return Response(status_code=204)
 
 
-@router.get("/v1/users/{user_id}")
+@router.get("/v1/users/{user_id:id}")
 async def get_user(http: Request, user_id: AUserId) -> User:
     """One user as stored."""
     async with _storage(http) as pool:
         return _found(await catalog.get_user(pool, user_id), ProblemType.UNKNOWN_USER, user_id)
 
 
-@router.put("/v1/users/{user_id}")
+@router.put("/v1/users/{user_id:id}")
 async def put_user(http: Request, user_id: AUserId, user: User) -> User:
     """Stores a user, new or known."""
     if user.user_id != user_id:
@@ -141,7 +139,7 @@ async def put_user(http: Request, user_id: AUserId, user: User) -> User:
     return user
 
 
-@router.delete("/v1/users/{user_id}")
+@router.delete("/v1/users/{user_id:id}")
 async def erase_user(http: Request, holder: Holder, user_id: AUserId) -> ErasureReceipt:
     """Erases the person: events, decisions, attributes, and what nameless sessions of this user did.
 

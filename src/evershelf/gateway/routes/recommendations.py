@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from evershelf.contracts.identifiers import CategoryPath, ItemId
+from evershelf.contracts.identifiers import CategoryPath
 from evershelf.contracts.keys import Scope
 from evershelf.contracts.placements import DEADLINE_MS_MAX, DEADLINE_MS_MIN
 from evershelf.contracts.problems import ProblemType
@@ -13,6 +13,7 @@ from evershelf.gateway.auth import require
 from evershelf.gateway.parts import parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.recommend import answered
+from evershelf.gateway.routes.addresses import AnItemId
 from evershelf.policy.shedding import Priority
 
 router = APIRouter(tags=["recommendations"], dependencies=[Depends(require(Scope.RECOMMEND))])
@@ -47,8 +48,8 @@ async def post_recommendations(http: Request, request: RecommendationRequest) ->
     return await _answered(http, request)
 
 
-@router.get("/v1/items/{item_id}/related", responses=_ANSWERS, response_class=Response, openapi_extra=_SPOKEN)
-async def get_related(http: Request, item_id: Annotated[ItemId, Path()], k: Wanted = None) -> Response:
+@router.get("/v1/items/{item_id:id}/related", responses=_ANSWERS, response_class=Response, openapi_extra=_SPOKEN)
+async def get_related(http: Request, item_id: AnItemId, k: Wanted = None) -> Response:
     """Items that go with this one: the placement `item-page` without a user."""
     if not parts_of(http).snapshots.current.knows(item_id):
         raise ProblemError(ProblemType.UNKNOWN_ITEM, f"The catalog has no item {item_id!r}.")

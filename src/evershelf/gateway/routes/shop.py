@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from evershelf.contracts.admin_catalog import (
     CATALOG_PAGE_MAX,
@@ -20,6 +20,7 @@ from evershelf.gateway.catalog_pages import items_of, page
 from evershelf.gateway.explain import item_of
 from evershelf.gateway.parts import parts_of
 from evershelf.gateway.problems import ProblemError
+from evershelf.gateway.routes.addresses import AnItemId
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalog"], dependencies=[Depends(require(Scope.RECOMMEND))])
 CATEGORIES_MAX = 5_000
@@ -64,8 +65,8 @@ async def get_items(
     )
 
 
-@router.get("/items/{item_id}")
-async def get_catalog_item(http: Request, item_id: Annotated[ItemId, Path()]) -> CatalogItem:
+@router.get("/items/{item_id:id}")
+async def get_catalog_item(http: Request, item_id: AnItemId) -> CatalogItem:
     """One item and whether it may be shown on a shelf now; what an operator or its owner took away is not found."""
     parts = parts_of(http)
     shelf, now_s = parts.snapshots.current, parts.outside.clock.unix_s()
