@@ -55,6 +55,21 @@ async def test_a_bad_champion_is_rolled_back_by_itself(world, trouble):
     assert champion(world).version == "m1"
 
 
+@pytest.mark.parametrize("trouble", [name for name in BAD if name != "overlap"])
+async def test_a_champion_that_turns_bad_late_is_rolled_back_as_quickly(world, trouble):
+    # Promise (G21): within 30 s at a few answers a second, though it served well for minutes before.
+    await promoted(world)
+    for _ in range(12):
+        await served(world, lambda: reply("m2"), count=1_000)
+        world.passed_s += 30
+    assert champion(world).version == "m2"
+    for _ in range(29):
+        await served(world, BAD[trouble], count=8)
+        world.passed_s += 1
+    assert champion(world).version == "m1"
+    assert f"guardrail {trouble}" in world.rollout.last_end
+
+
 async def test_a_good_champion_stays_and_becomes_the_measure(world):
     await promoted(world)
     for _ in range(5):

@@ -53,7 +53,8 @@ class World:
         self.registry = publish_champion(tmp_path / "registry", "m1")
         self.registry.publish("models", model_folder(tmp_path / "made-m2", "m2"), tmp_path / "made-m2")
         self.passed_s = 0.0
-        outside = Outside(clock=Clock(unix_s=lambda: time.time() + self.passed_s))
+        clock = Clock(lambda: time.monotonic() + self.passed_s, lambda: time.time() + self.passed_s)
+        outside = Outside(clock=clock)
         settings = GatewaySettings(
             key_secret=SecretStr("00" * 32), registry=tmp_path / "registry", gateway_data_dir=tmp_path / "gateway"
         )
@@ -212,6 +213,35 @@ async def test_a_broken_guardrail_takes_the_challenger_away(world, guardrail):
     assert world.challenger().version == "m1"
     assert f"guardrail {guardrail}" in world.challenger().reason
     assert world.registry.read_alias("models", "champion").version == "m1"
+
+
+async def passes(world, seconds, challengers, *, a_second=200):
+    """So many seconds in which both arms answer and gateways look now and then; those that passed in the trial."""
+    step = 1 if seconds <= 30 else 10
+    for second in range(0, seconds, step):
+        for _ in range(a_second):
+            world.rollout.saw(reply(), Shelf(), None, world.asking)
+            world.rollout.saw(challengers(), Shelf(), "m2", world.asking)
+        await asyncio.gather(*world.rollout._copies)
+        world.passed_s += step
+        await world.rollout.look()
+        if world.rollout.trial is None:
+            return second + step
+    return seconds
+
+
+@pytest.mark.parametrize("guardrail", BAD)
+async def test_a_challenger_that_turns_bad_late_is_found_out_as_quickly(world, guardrail):
+    # Promise (G21): within 30 s at a few answers a second, however much good evidence there was before it.
+    copied = guardrail == "overlap"  # which only copies tell
+    await world.begin(stages=(RolloutStage(share=0.05, seconds=9_000),), shadow_share=float(copied))
+    world.answers["m2"] = lambda: reply("m2")
+    assert await passes(world, 500, world.answers["m2"]) == 500
+    world.answers["m2"] = BAD[guardrail]
+    challengers = (lambda: reply("m2")) if copied else BAD[guardrail]
+    assert await passes(world, 30, challengers, a_second=4 + 4 * copied) < 30
+    assert f"guardrail {guardrail}" in world.rollout.last_end
+    assert world.rollout.evidence.challenger.calls >= 10_000  # the console and the audit log tell of the whole trial
 
 
 class ReadOnly(DirectoryRegistry):

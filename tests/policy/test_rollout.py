@@ -1,16 +1,22 @@
 """Assignment and rollout: lasting arms, stages that wait for evidence, guardrails that fire and cry no wolf."""
 
+from dataclasses import astuple
+from random import Random
+
 import pytest
 
 from evershelf.policy.assignment import belongs, place_of
 from evershelf.policy.rollout import (
     ANSWERS_MIN,
+    FADING_CALLS_MIN,
+    FADING_COMPARED_MIN,
     Arm,
     CallKind,
     Evidence,
     Guardrail,
     Stage,
     broken,
+    faded,
     seen,
     stage_at,
     wilson,
@@ -76,6 +82,35 @@ def test_calls_are_counted_by_kind():
     for kind in CallKind:
         found = seen(found, kind, 4.0)
     assert found == Arm(calls=4, invalid=1, empty=1, time_outs=1, answered=2, latency_ms=8.0)
+
+
+def test_what_is_judged_fades_in_both_arms_at_once_and_never_to_nothing():
+    # Promise: enough is left for a verdict, both arms speak of the same time, clicks are counted elsewhere.
+    old = evidence(calls=1_000, empty=100, answers=5, champion=arm(5_000, time_outs=50), compared=90, overlap=0.5)
+    new = faded(old)
+    assert (new.challenger.calls, new.challenger.empty, new.challenger.answers) == (500, 50, 5)
+    assert (new.champion.calls, new.champion.time_outs, new.champion.mean_ms) == (2_500, 25, 5.0)
+    assert (new.compared, new.mean_overlap) == (45, 0.5)
+    for _ in range(20):
+        new = faded(new)
+    assert min(new.challenger.calls, new.champion.calls) >= FADING_CALLS_MIN // 2
+    assert new.compared >= FADING_COMPARED_MIN // 2
+    few = evidence(calls=FADING_CALLS_MIN - 1, champion=arm(100_000), compared=FADING_COMPARED_MIN - 1)
+    assert faded(few) == few
+
+
+def test_chance_breaks_no_guardrail_however_long_it_is_given():
+    # Promise: of two models that are as imperfect as each other none is blamed, though what is judged are few calls.
+    chance, now = Random(7), Evidence(compared=60, overlap=40.0)
+    for _ in range(540):  # an hour and a half, as long as a canary takes
+        arms = [now.champion, now.challenger]
+        for _ in range(200):
+            (kind,) = chance.choices(tuple(CallKind), (0.928, 0.05, 0.002, 0.02))
+            which = chance.random() < 0.25
+            arms[which] = seen(arms[which], kind, chance.uniform(2, 20))
+        now = Evidence(*arms, *astuple(now)[2:])
+        assert broken(now) is None
+        now = faded(now)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.model_desk import ModelDesk, RegistryUnavailable
 from evershelf.gateway.outside import Clock
 from evershelf.policy.compose import ModelReply
-from evershelf.policy.rollout import ANSWERS_MIN, Arm, CallKind, Guardrail, recent, seen, unfit
+from evershelf.policy.rollout import ANSWERS_MIN, FADING_CALLS_MIN, Arm, CallKind, Guardrail, recent, seen, unfit
 from evershelf.registry.aliases import BY_REFRESH, CHAMPION, AliasConflict
 from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry
 
 WATCHED_S: Final = 900.0
+# So often what was seen of it fades, as far as it may: a turn for the worse shows within 30 s (G21), and what an open
+# circuit refuses for a second after a few late answers is less than the 5 % that break a guardrail.
+FADE_EVERY_S: Final = 30.0
 MOVED_BY: Final = "gateway"
 # Inference was not asked: whether the model fails is as it was.
 NOT_ASKED: Final = frozenset({Reason.OVERLOADED, Reason.BUDGET_TOO_SMALL})
@@ -38,7 +41,9 @@ class RollBack:
 class _Probation:
     """What a champion that has never reigned before does; its renewal carries on with what was seen."""
 
+    faded_at_s: float
     arm: Arm = field(default_factory=Arm)
+    calls: int = 0  # all of them, while those of the arm fade
     failing: bool = False  # the last call that told anything was late or invalid
 
 
@@ -72,7 +77,7 @@ class Reign:
         elif not reply.busy and reply.outcome not in NOT_ASKED:
             probation.failing = kind in {CallKind.TIME_OUT, CallKind.INVALID}
         if kind is not None:
-            probation.arm = seen(probation.arm, kind, reply.elapsed_ms)
+            probation.arm, probation.calls = seen(probation.arm, kind, reply.elapsed_ms), probation.calls + 1
 
     async def look(self, champion: AliasPointer | None) -> RollBack | None:
         """One verdict on the champion that the registry names; the roll-back, if this look made one.
@@ -86,11 +91,13 @@ class Reign:
             if (verdict := unfit(self._usual, probation.arm)) is not None:
                 guardrail, figures = verdict
                 reason = f"roll_back {pointer.version}: guardrail {guardrail}: {figures}"
-                self._doomed = RollBack(pointer, former, guardrail, reason, probation.arm.calls)
+                self._doomed = RollBack(pointer, former, guardrail, reason, probation.calls)
                 self._probation = None
                 log.warning("champion_unfit", version=pointer.version, reason=reason)
             elif self._is_over(pointer):
                 self._settle(pointer, probation)
+            else:
+                self._fade(probation)
         doomed = self._doomed
         if doomed is None or not await self._undo(doomed):
             return None
@@ -118,11 +125,15 @@ class Reign:
         if known and probation and probation.arm.calls >= ANSWERS_MIN and not unfit(self._usual, probation.arm):
             self._settle(known, probation)
         if self._probation is None or champion.moved_by != BY_REFRESH:
-            self._probation = _Probation()
+            self._probation = _Probation(self._clock.monotonic_s())
         self._settled = self._settled or former
 
     def _settle(self, pointer: AliasPointer, probation: _Probation) -> None:
         self._settled, self._usual, self._probation = pointer.version, probation.arm, None
+
+    def _fade(self, probation: _Probation) -> None:
+        if (now_s := self._clock.monotonic_s()) - probation.faded_at_s >= FADE_EVERY_S:
+            probation.arm, probation.faded_at_s = recent(probation.arm, calls_max=FADING_CALLS_MIN), now_s
 
     def _is_over(self, champion: AliasPointer) -> bool:
         return self._clock.unix_s() - champion.moved_at.timestamp() > WATCHED_S

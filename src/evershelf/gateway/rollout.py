@@ -1,8 +1,9 @@
 """The trial of a challenger in this gateway: who is sent to it, what is copied to it, and when it is taken away."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,7 +20,7 @@ from evershelf.gateway.shelf import Shelf
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.policy.assignment import belongs
 from evershelf.policy.compose import ModelReply
-from evershelf.policy.rollout import Arm, CallKind, Evidence, Stage, broken, seen, stage_at
+from evershelf.policy.rollout import Arm, CallKind, Evidence, Stage, broken, faded, seen, stage_at
 from evershelf.registry.aliases import CHALLENGER, CHAMPION, AliasConflict
 from evershelf.registry.artifact import ArtifactRefused
 from evershelf.registry.store import Registry, promote, withdraw
@@ -32,6 +33,8 @@ SHADOW_BUDGET_MS = 500.0
 SHADOWS_MAX = 8
 COMPARED_ITEMS = 10
 CLICKS_EVERY_S = 30.0
+# So often what is judged fades, as far as it may: a turn for the worse shows within 30 s (G21).
+FADE_EVERY_S = 10.0
 MOVED_BY = "gateway"
 HOLDOUT_SALT = "holdout"
 
@@ -89,7 +92,9 @@ class Rollout:
         self.champion: str | None = None
         self.stage: int | None = None
         self.share = 0.0
-        self.evidence = Evidence()
+        self.evidence = Evidence()  # since the trial began
+        self._recent = Evidence()  # of that, what has not faded: the guardrails judge it
+        self._faded_at_s = 0.0
         self.absent = 0
         self.last_end: str | None = None
         self._reign = Reign(models, outside.clock)
@@ -148,7 +153,8 @@ class Rollout:
         await self._count_clicks(trial)
         if self.trial is not trial:  # ended, or replaced, while the clicks were counted
             return
-        verdict = broken(self.evidence)
+        verdict = broken(self._recent)
+        self._fade()
         elapsed_s = self._clock.unix_s() - trial.pointer.moved_at.timestamp()
         self.stage = stage_at(trial.stages, elapsed_s, self.evidence) if trial.stages else None
         if verdict is not None:
@@ -193,7 +199,8 @@ class Rollout:
         if self.trial is None or self.trial.pointer.sequence != challenger.sequence:
             stages = tuple(Stage(stage.share, stage.seconds) for stage in challenger.plan.stages)
             self.trial, self.share, self.stage = Trial(challenger, challenger.plan, stages), 0.0, None
-            self.evidence, self.absent, self._end, self._ended = Evidence(), 0, None, None
+            self.evidence, self._recent, self._faded_at_s = Evidence(), Evidence(), self._clock.monotonic_s()
+            self.absent, self._end, self._ended = 0, None, None
             log.info("rollout_begun", version=challenger.version, stages=len(stages))
 
     def _stop(self) -> None:
@@ -264,8 +271,7 @@ class Rollout:
         if reply.ranking is not None and champion.ranking is not None:
             common = _overlap(champion, reply)
             self._telemetry.rollout.compared(common)
-            now = self.evidence
-            self.evidence = replace(now, compared=now.compared + 1, overlap=now.overlap + common)
+            self._note(lambda now: replace(now, compared=now.compared + 1, overlap=now.overlap + common))
 
     def _count(self, reply: ModelReply, shelf: Shelf, *, challenger: bool) -> bool:
         """Whether the reply counted for the arm it was meant for."""
@@ -276,7 +282,7 @@ class Rollout:
             self.absent += 1
             return False
         arm = CHALLENGER if challenger else CHAMPION
-        self._put(arm, seen(self._arm(arm), kind, reply.elapsed_ms))
+        self._note_of(arm, lambda now: seen(now, kind, reply.elapsed_ms))
         self._telemetry.rollout.called(arm, kind)
         return True
 
@@ -292,14 +298,20 @@ class Rollout:
             return
         for name, version in ((CHAMPION, self.champion), (CHALLENGER, trial.pointer.version)):
             answers, clicks = found.get(version or "", (0, 0))
-            self._put(name, replace(self._arm(name), answers=answers, clicks=clicks))
+            self._note_of(name, partial(replace, answers=answers, clicks=clicks))
 
-    def _arm(self, name: str) -> Arm:
-        return self.evidence.challenger if name == CHALLENGER else self.evidence.champion
+    def _note_of(self, arm: str, change: Callable[[Arm], Arm]) -> None:
+        if arm == CHALLENGER:
+            self._note(lambda now: replace(now, challenger=change(now.challenger)))
+        else:
+            self._note(lambda now: replace(now, champion=change(now.champion)))
 
-    def _put(self, name: str, arm: Arm) -> None:
-        now = self.evidence
-        self.evidence = replace(now, challenger=arm) if name == CHALLENGER else replace(now, champion=arm)
+    def _note(self, change: Callable[[Evidence], Evidence]) -> None:
+        self.evidence, self._recent = change(self.evidence), change(self._recent)
+
+    def _fade(self) -> None:
+        if (now_s := self._clock.monotonic_s()) - self._faded_at_s >= FADE_EVERY_S:
+            self._recent, self._faded_at_s = faded(self._recent), now_s
 
 
 def _aliases(registry: Registry) -> tuple[AliasPointer | None, AliasPointer | None]:

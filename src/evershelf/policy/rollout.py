@@ -24,6 +24,10 @@ CLICK_ANSWERS_MIN = 1_000
 WILSON_Z = 1.96
 # What is usual is told by about so many calls.
 RECENT_CALLS_MAX = 4_000
+# Evidence fades down to half of so many, never further: enough that chance breaks no guardrail, and so few that about
+# ANSWERS_MIN bad answers show among them, however many good ones there were before.
+FADING_CALLS_MIN = 400
+FADING_COMPARED_MIN = 2 * ANSWERS_MIN
 
 
 class Guardrail(StrEnum):
@@ -153,12 +157,25 @@ def unfit(former: Arm, champion: Arm) -> tuple[Guardrail, str] | None:
     return verdict
 
 
-def recent(arm: Arm) -> Arm:
-    """The arm, halved once it has grown to RECENT_CALLS_MAX: old calls fade."""
-    if arm.calls < RECENT_CALLS_MAX:
+def recent(arm: Arm, *, calls_max: int = RECENT_CALLS_MAX) -> Arm:
+    """The arm, halved once it has grown to `calls_max`: old calls fade."""
+    if arm.calls < calls_max:
         return arm
     halves = {name: getattr(arm, name) // 2 for name in ("calls", "invalid", "empty", "time_outs", "answered")}
     return replace(arm, **halves, latency_ms=arm.latency_ms / 2)
+
+
+def faded(evidence: Evidence) -> Evidence:
+    """The evidence with its calls counting half, where enough remain to judge by; clicks are no calls.
+
+    Both arms fade at once, or what befell both at one time would be held against the one that remembers it longer.
+    """
+    if evidence.compared >= FADING_COMPARED_MIN:
+        evidence = replace(evidence, compared=evidence.compared // 2, overlap=evidence.overlap / 2)
+    if evidence.challenger.calls < FADING_CALLS_MIN:
+        return evidence
+    champion, challenger = (recent(arm, calls_max=FADING_CALLS_MIN) for arm in (evidence.champion, evidence.challenger))
+    return replace(evidence, champion=champion, challenger=challenger)
 
 
 def _clicks(champion: Arm, challenger: Arm) -> tuple[Guardrail, str] | None:
