@@ -1,7 +1,8 @@
 """The shipper moves every event to PostgreSQL once, whatever fails meanwhile, and lets none stand in the way."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,6 +18,7 @@ from evershelf.gateway.shipper import Shipper
 from evershelf.gateway.spool import Spool
 from evershelf.gateway.spool_file import SpoolCounts
 from evershelf.storage.decisions import get_decision
+from evershelf.storage.erasures import erase_user
 from evershelf.storage.errors import StorageUnavailable
 from evershelf.storage.events import count_events, store_events
 from evershelf.storage.postgres import open_pool
@@ -142,6 +144,24 @@ async def test_conflict_in_the_database_is_buried_not_lost(tmp_path, pool):
         assert await shipper.ship_once(pool) == 2
         assert spool.counts() == SpoolCounts(accepted=2, stored=1, dead=1)
     assert (await pool.fetchval("SELECT reason FROM dead_letter_events")).startswith("conflict")
+
+
+async def test_an_erased_person_does_not_come_back_through_dead_letters(tmp_path, pool):
+    # Promise (G27): what PostgreSQL refuses, or nobody can read, of somebody who was erased is buried without its body.
+    path = tmp_path / "spool.sqlite"
+    async with shipping(tmp_path, FakeDatabaseLink(pool), gateway_ship_attempts_max=1) as (spool, shipper):
+        await spool.append([event(occurred_at=NEVER_STORED), event(), event(occurred_at=NEVER_STORED, item_id="cup")])
+        with closing(sqlite3.connect(path)) as file, file:
+            # As another version might have written it.
+            file.execute('UPDATE pending SET body = CAST(replace(body, \'"item_id":"cup"\', \'"of":2\') AS BLOB)')
+    async with shipping(tmp_path, FakeDatabaseLink(pool), gateway_ship_attempts_max=1) as (spool, shipper):
+        await erase_user(pool, "ann", actor="test")
+        while spool.counts().pending:
+            await shipper.ship_once(pool)
+        assert spool.counts() == SpoolCounts(accepted=3, stored=1, dead=2)
+    letters = await pool.fetch("SELECT body, reason FROM dead_letter_events ORDER BY reason DESC")
+    assert [letter["body"] for letter in letters] == ["", ""]
+    assert [letter["reason"].split()[0] for letter in letters] == ["unreadable:", "occurred_at"]
 
 
 async def test_failure_marks_nothing(tmp_path, database_url):

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from evershelf.contracts.events import Event, EventType
+from evershelf.storage.erasures import erase_user
 from evershelf.storage.errors import StorageRefused
 from evershelf.storage.events import (
     DeadEvent,
@@ -20,6 +21,7 @@ from evershelf.storage.events import (
 )
 from evershelf.storage.history import read_histories
 from evershelf.storage.postgres import Pool, reading, transaction
+from evershelf.storage.queries import sql
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -95,6 +97,39 @@ async def test_anything_can_be_buried_once(pool: Pool):
     assert await bury_events(pool, dead) == 2
     assert await bury_events(pool, dead[:1]) == 0
     assert (await count_events(pool)).dead == 2
+
+
+async def test_what_was_erased_is_buried_empty(pool: Pool):
+    # Promise G27: whoever was erased leaves no dead letter with their id, by whatever name and time; others do.
+    await store_events(pool, [event(user_id='a"n\\n'), event(user_id='a"n\\n', session_id="tab")])
+    await erase_user(pool, 'a"n\\n', actor="test")
+    now = datetime.now(UTC)
+    bodies = [
+        (event(user_id='a"n\\n').model_dump_json(), NOON),
+        (event(user_id=None, session_id="tab").model_dump_json(), NOON),
+        ('{"user": "a\\"n\\\\n", not json', None),
+        (event(user_id='a"n\\n').model_dump_json(), now + timedelta(hours=1)),  # came back
+        (event(user_id="bob").model_dump_json(), NOON),
+        ("{not json", None),
+    ]
+    dead = [DeadEvent(None, body, "refused", occurred_at=occurred_at) for body, occurred_at in bodies]
+    assert await bury_events(pool, dead) == len(dead) == (await count_events(pool)).dead
+    rows = await pool.fetch("SELECT body, reason FROM dead_letter_events ORDER BY dead_letter_id")
+    assert [row["body"] for row in rows] == ["", "", "", *(body for body, _ in bodies[3:])]
+    assert {row["reason"] for row in rows} == {"refused"}
+
+
+async def test_who_is_erased_while_a_letter_is_buried_is_not_kept(pool: Pool):
+    # Promise G27: burying waits for an erasure that is under way, and then knows of it.
+    dead = DeadEvent(uuid4(), event().model_dump_json(), "refused", occurred_at=NOON)
+    async with transaction(pool) as erasing:
+        await erasing.execute(sql("erasures.take_turn"))
+        burying = asyncio.create_task(bury_events(pool, [dead]))
+        done, _ = await asyncio.wait({burying}, timeout=0.2)
+        assert not done
+        await erasing.execute(sql("erasures.record"), uuid4(), "u", [], datetime.now(UTC))
+    assert await burying == 1
+    assert await pool.fetchval("SELECT body FROM dead_letter_events") == ""
 
 
 async def test_no_events_are_no_work(pool: Pool):

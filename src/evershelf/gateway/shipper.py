@@ -121,8 +121,12 @@ class Shipper:
         readable = [each for each in batch if each.event is not None and self._is_due(each.sequence)]
         shipped, conflicts = await self._store(pool, readable)
         graves = [(each, DeadEvent(None, _text(each), REASON_UNREADABLE)) for each in batch if each.event is None]
-        graves += [(each, DeadEvent(_event(each).event_id, _text(each), REASON_CONFLICT)) for each in conflicts]
-        graves += [(each, self._grave(each)) for each in readable if self._is_given_up(each.sequence)]
+        graves += [(each, _grave(each, REASON_CONFLICT)) for each in conflicts]
+        graves += [
+            (each, _grave(each, refusal.reason, refusal.attempts))
+            for each in readable
+            if (refusal := self._given_up(each.sequence)) is not None
+        ]
         await self._bury(pool, graves)
         await self._spool.shipped([each.sequence for each in shipped])
         return len(shipped) + len(graves)
@@ -132,10 +136,6 @@ class Shipper:
             await bury_events(pool, [dead for _, dead in graves])
             await self._spool.buried([spooled.sequence for spooled, _ in graves])
             self._log.warning("events_buried", count=len(graves), reason=graves[-1][1].reason)
-
-    def _grave(self, spooled: SpooledEvent) -> DeadEvent:
-        refusal = self._refused[spooled.sequence]
-        return DeadEvent(_event(spooled).event_id, _text(spooled), refusal.reason, refusal.attempts)
 
     async def _store(self, pool: Pool, batch: Sequence[SpooledEvent]) -> tuple[list[SpooledEvent], list[SpooledEvent]]:
         """Stores what can be stored: (stored or stored before, in conflict with what is stored).
@@ -189,9 +189,9 @@ class Shipper:
     def _is_due(self, sequence: int) -> bool:
         return sequence not in self._refused or self._outside.clock.monotonic_s() >= self._refused[sequence].due_s
 
-    def _is_given_up(self, sequence: int) -> bool:
+    def _given_up(self, sequence: int) -> _Refusal | None:
         refusal = self._refused.get(sequence)
-        return refusal is not None and refusal.attempts >= self._settings.gateway_ship_attempts_max
+        return refusal if refusal and refusal.attempts >= self._settings.gateway_ship_attempts_max else None
 
     def _succeed(self) -> None:
         if self.failures_in_a_row:
@@ -233,6 +233,11 @@ class Shipper:
 def _event(spooled: SpooledEvent) -> Event:
     assert spooled.event is not None  # only readable ones are stored
     return spooled.event
+
+
+def _grave(spooled: SpooledEvent, reason: str, attempts: int = 1) -> DeadEvent:
+    event = _event(spooled)
+    return DeadEvent(event.event_id, _text(spooled), reason, attempts, event.occurred_at)
 
 
 def _text(spooled: SpooledEvent) -> str:

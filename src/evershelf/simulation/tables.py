@@ -80,7 +80,7 @@ def count_up(tables: Tables, undo: Undo, names: Sequence[str], moves: Sequence[i
 def bury(tables: Tables, undo: Undo, *columns: Sequence[Any]) -> int:
     """events.bury: the same event with the same reason is buried once."""
     buried = 0
-    for event_id, body, reason, _ in zip(*columns, strict=True):
+    for event_id, body, reason, *_ in zip(*columns, strict=True):
         if (event_id, reason) not in tables.dead:
             _set(tables.dead, (event_id, reason), body, undo)
             buried += 1

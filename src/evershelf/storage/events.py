@@ -29,12 +29,13 @@ class StoreReport:
 
 @dataclass(frozen=True, slots=True)
 class DeadEvent:
-    """An event that will never be stored: as received, and why."""
+    """An event that will never be stored: as received, and why; when it happened, as far as that can be read."""
 
     event_id: UUID | None
     body: str
     reason: str
     attempts: int = 1
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +96,19 @@ async def write_events(connection: Connection, events: Sequence[Event]) -> Store
 
 
 async def bury_events(pool: Pool, events: Sequence[DeadEvent]) -> int:
-    """Writes dead letters; returns how many were new. Accepts any text: this is the last resort and must not fail."""
+    """Writes dead letters; returns how many were new. Accepts any text: this is the last resort and must not fail.
+
+    What was erased since it happened, or might have been, leaves an empty body.
+    """
     async with transaction(pool) as connection:
+        await connection.execute(sql("events.take_turn"))  # an erasure is either seen here, or sees what is buried
         status = await connection.execute(
             sql("events.bury"),
             [event.event_id for event in events],
             [_storable(event.body)[:DEAD_BODY_LENGTH_MAX] for event in events],
             [_storable(event.reason)[:DEAD_BODY_LENGTH_MAX] for event in events],
             [event.attempts for event in events],
+            [event.occurred_at for event in events],
         )
         buried = affected(status)
         await _count_up(connection, dead=buried)

@@ -68,9 +68,17 @@ SELECT * FROM unnest($1::text[], $2::bigint[]) AS moved (name, count) WHERE move
 ON CONFLICT (name) DO UPDATE SET count = event_counters.count + excluded.count
 
 -- name: bury
--- The same event with the same reason is buried once.
+-- The same event with the same reason is buried once. $5 is when it happened, NULL where nobody can read that. A body
+-- that quotes somebody (found as in erasures.reapply_dead_letters) who was erased since then is buried empty.
 INSERT INTO dead_letter_events (event_id, body, reason, attempts)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[])
+SELECT event_id, CASE WHEN EXISTS (SELECT FROM erasures) AND EXISTS (
+    SELECT FROM string_to_table(replace(replace(body, '\\', E'\x02'), '\"', E'\x01'), '"') AS quoted
+    CROSS JOIN LATERAL translate(quoted, E'\x01\x02', '"\') AS name
+    JOIN erasures ON digest IN (erasure_digest('user', name), erasure_digest('session', name))
+    WHERE erased_at >= coalesce(occurred_at, '-infinity')
+) THEN '' ELSE body END, reason, attempts
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::timestamptz[])
+    AS dead (event_id, body, reason, attempts, occurred_at)
 ON CONFLICT (event_id, reason) WHERE event_id IS NOT NULL DO NOTHING
 
 -- name: counters
