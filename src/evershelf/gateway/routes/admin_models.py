@@ -1,6 +1,7 @@
 """Model versions: what the registry has of each, and which one serves."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Body, Query, Request
@@ -17,7 +18,7 @@ from evershelf.contracts.admin_operation import (
 )
 from evershelf.contracts.manifest import AliasPointer, ModelManifest
 from evershelf.contracts.problems import ProblemType
-from evershelf.gateway.model_desk import TIMEOUT_S, RegistryUnavailable
+from evershelf.gateway.model_desk import TIMEOUT_S, Caller, RegistryUnavailable
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored_if_up
@@ -75,60 +76,82 @@ async def get_model(http: Request, version: str) -> ModelDetail:
 @router.post("/models/{version}/promote")
 async def promote_model(http: Request, operator: Operator, version: str, promotion: Promotion) -> Moved:
     """Make `version` the champion, if the champion is still the one the operator saw; audited."""
-    parts = parts_of(http)
-
-    def move(registry: Registry) -> AliasPointer:
-        manifest = registry.manifest("models", version)
-        failed = failed_checks(manifest)
-        if failed and not promotion.despite_gate:
-            raise AliasConflict(f"{version} failed the gate ({', '.join(failed)}); say so with despite_gate")
-        registry.check("models", version)
-        return registry.move_alias(
-            "models",
-            CHAMPION,
-            version,
-            expected_sequence=promotion.expected_sequence,
-            moved_by=_mover(operator.name),
-            reason=promotion.reason,
-        )
-
-    return await _moved(parts, operator.name, "model.promote", move)
+    move = partial(promoted, version=version, promotion=promotion, moved_by=_mover(operator.name))
+    return await _moved(parts_of(http), operator.name, "model.promote", move)
 
 
 @router.post("/models/roll-back")
 async def roll_back_model(http: Request, operator: Operator, reason: Annotated[AReason, Body(embed=True)]) -> Moved:
     """Make the previous champion serve again; audited."""
-    return await _moved(
-        parts_of(http),
-        operator.name,
-        "model.roll_back",
-        lambda registry: _back(registry, moved_by=_mover(operator.name), reason=reason),
+    move = partial(gone_back, moved_by=_mover(operator.name), reason=reason)
+    return await _moved(parts_of(http), operator.name, "model.roll_back", move)
+
+
+def promoted(registry: Registry, caller: Caller, *, version: str, promotion: Promotion, moved_by: str) -> AliasPointer:
+    """Makes `version` the champion, after every byte of it was read. Raises AliasConflict, ArtifactRefused."""
+    failed = failed_checks(registry.manifest("models", version))
+    if failed and not promotion.despite_gate:
+        raise AliasConflict(f"{version} failed the gate ({', '.join(failed)}); say so with despite_gate")
+    registry.check("models", version)
+    caller.check()
+    return registry.move_alias(
+        "models",
+        CHAMPION,
+        version,
+        expected_sequence=promotion.expected_sequence,
+        moved_by=moved_by,
+        reason=promotion.reason,
     )
 
 
-def _back(registry: Registry, *, moved_by: str, reason: str) -> AliasPointer:
+def gone_back(registry: Registry, caller: Caller, *, moved_by: str, reason: str) -> AliasPointer:
+    """Makes the previous champion serve, after every byte of it was read. Raises AliasConflict, ArtifactRefused."""
     previous = registry.read_alias("models", PREVIOUS)
     if previous is not None:
         registry.check("models", previous.version)
+    caller.check()
     return roll_back(registry, moved_by=moved_by, reason=reason)
 
 
-async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry], AliasPointer]) -> Moved:
-    """Moves the champion; the registry keeps the move on record also while the audit log is out of reach."""
-    pointer = await from_registry(parts, move, timeout_s=MOVE_TIMEOUT_S)
-    previous = await from_registry(parts, lambda registry: registry.read_alias("models", PREVIOUS))
-    detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
-    audited = await stored_if_up(
-        parts, lambda pool: record_deed(pool, actor=actor, action=action, subject=pointer.version, detail=detail)
-    )
+async def _moved(parts: Parts, actor: str, action: str, move: Callable[[Registry, Caller], AliasPointer]) -> Moved:
+    pointer, audited = await carried_out(parts, actor, action, move, timeout_s=MOVE_TIMEOUT_S)
     note = None if audited else "PostgreSQL is away: the move is on record in the registry only."
-    return Moved(pointer=pointer, previous=previous, audited=bool(audited), note=note)
-
-
-async def from_registry(parts: Parts, question: Callable[[Registry], T], *, timeout_s: float = TIMEOUT_S) -> T:
-    """What the registry answers. Raises ProblemError when it refuses, or cannot be reached."""
     try:
-        return await parts.models.ask(question, timeout_s=timeout_s)
+        previous = await from_registry(parts, lambda registry: registry.read_alias("models", PREVIOUS))
+    except ProblemError:  # the move was made all the same
+        previous, note = None, note or "Which version was champion before could not be read."
+    return Moved(pointer=pointer, previous=previous, audited=audited, note=note)
+
+
+async def carried_out(
+    parts: Parts,
+    actor: str,
+    action: str,
+    move: Callable[[Registry, Caller], AliasPointer],
+    *,
+    timeout_s: float = TIMEOUT_S,
+) -> tuple[AliasPointer, bool]:
+    """Moves an alias; whether the audit log tells of it, which it does too of a move that came too late for the answer.
+
+    The registry keeps the move on record also while the audit log is out of reach. Raises ProblemError.
+    """
+
+    async def record(pointer: AliasPointer) -> bool:
+        detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
+        deed = partial(record_deed, actor=actor, action=action, subject=pointer.version, detail=detail)
+        return bool(await stored_if_up(parts, deed))
+
+    return await _told(parts.models.carry_out(move, record, timeout_s=timeout_s))
+
+
+async def from_registry(parts: Parts, question: Callable[[Registry], T]) -> T:
+    """What the registry answers. Raises ProblemError when it refuses, or cannot be reached."""
+    return await _told(parts.models.ask(question))
+
+
+async def _told(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
     except ArtifactRefused as error:
         raise not_found(f"such model version that can be used ({error.detail})") from error
     except AliasConflict as error:

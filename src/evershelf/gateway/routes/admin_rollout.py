@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import JsonValue
 
 from evershelf.contracts.admin_rollout import (
     ArmFigures,
@@ -15,16 +14,16 @@ from evershelf.contracts.admin_rollout import (
     RolloutStop,
 )
 from evershelf.contracts.manifest import AliasPointer, RolloutPlan
+from evershelf.gateway.model_desk import Caller
 from evershelf.gateway.parts import Parts, parts_of
-from evershelf.gateway.routes.admin_models import from_registry
-from evershelf.gateway.routes.operator import Operator, stored, stored_if_up
+from evershelf.gateway.routes.admin_models import carried_out
+from evershelf.gateway.routes.operator import Operator, stored
 from evershelf.policy.attribution import told
 from evershelf.policy.rollout import Arm
 from evershelf.registry.aliases import CHALLENGER, AliasConflict
 from evershelf.registry.manifests import failed_checks
 from evershelf.registry.store import Registry, challenge, withdraw
 from evershelf.storage.attribution import AttributionQuestion, outcomes
-from evershelf.storage.audit import record_deed
 
 router = APIRouter()
 DAYS_MAX = 366
@@ -43,14 +42,15 @@ async def start_canary(http: Request, operator: Operator, begin: RolloutStart) -
     parts = parts_of(http)
     plan = RolloutPlan(shadow_share=begin.shadow_share, stages=begin.stages, promote=begin.promote)
 
-    def move(registry: Registry) -> AliasPointer:
+    def move(registry: Registry, caller: Caller) -> AliasPointer:
         failed = failed_checks(registry.manifest("models", begin.version))
         if failed and begin.stages:
             raise AliasConflict(f"{begin.version} failed the gate ({', '.join(failed)}): only a shadow is allowed")
+        caller.check()
         return challenge(registry, begin.version, plan, moved_by=f"console:{operator.name}", reason=begin.reason)
 
-    pointer = await from_registry(parts, move)
-    return await _audited(parts, operator.name, "canary.start", pointer)
+    await carried_out(parts, operator.name, "canary.start", move)
+    return await _looked(parts)
 
 
 @router.post("/canary/stop")
@@ -58,14 +58,15 @@ async def stop_canary(http: Request, operator: Operator, stop: RolloutStop) -> R
     """End the trial: everybody gets the champion again; audited."""
     parts = parts_of(http)
 
-    def move(registry: Registry) -> AliasPointer:
+    def move(registry: Registry, caller: Caller) -> AliasPointer:
         found = registry.read_alias("models", CHALLENGER)
         if found is None:
             raise AliasConflict("there is no challenger")
+        caller.check()
         return withdraw(registry, found.version, moved_by=f"console:{operator.name}", reason=stop.reason)
 
-    pointer = await from_registry(parts, move)
-    return await _audited(parts, operator.name, "canary.stop", pointer)
+    await carried_out(parts, operator.name, "canary.stop", move)
+    return await _looked(parts)
 
 
 @router.get("/attribution")
@@ -79,11 +80,7 @@ async def get_attribution(http: Request, days: Days = 7.0, window_days: Days = 7
     )
 
 
-async def _audited(parts: Parts, actor: str, action: str, pointer: AliasPointer) -> RolloutStatus:
-    detail: dict[str, JsonValue] = {"sequence": pointer.sequence, "reason": pointer.reason}
-    await stored_if_up(
-        parts, lambda pool: record_deed(pool, actor=actor, action=action, subject=pointer.version, detail=detail)
-    )
+async def _looked(parts: Parts) -> RolloutStatus:
     await parts.rollout.look_now()
     return _status(parts)
 
