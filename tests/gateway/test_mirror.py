@@ -1,7 +1,10 @@
 """The mirror knows keys, placements and item changes without PostgreSQL, and lets nothing hidden back on the shelf."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from math import inf
 
+import orjson
 import pytest
 
 from evershelf.contracts.catalog import Item
@@ -15,6 +18,7 @@ from evershelf.storage.catalog import delete_item, get_item, suppress_item, unsu
 from evershelf.storage.erasures import erase_user
 from evershelf.storage.keys import create_key, mint_key, revoke_key
 from evershelf.storage.placements import put_placement
+from tests.gateway.gateway_world import eventually
 
 SECRET = "5a" * 32
 
@@ -50,7 +54,7 @@ async def restarted(settings: GatewaySettings, base: int | None = None) -> Mirro
     """A new process on the same disk, with PostgreSQL gone, that adopts a snapshot first."""
     mirror = Mirror(settings, FakeLink())
     if base is not None:
-        mirror.rebase(base)
+        await mirror.rebase(base)
     await mirror.start()
     await mirror.close()
     return mirror
@@ -97,11 +101,11 @@ async def test_the_default_placements_are_always_there(mirror, pool):
 async def test_changes_are_told_once_and_only_when_there_are_some(mirror, pool):
     # Promise: the shelf is told of news, and is left alone without.
     told = []
-    mirror.on_change(lambda: told.append(len(mirror.changes)))
+    mirror.on_change(told.append)
     await upsert_items(pool, [Item(item_id="mug")])
     await mirror.refresh()
     await mirror.refresh()
-    assert told == [1]
+    assert told == [["mug"]]
 
 
 async def test_an_item_comes_goes_and_comes_back(mirror, pool):
@@ -120,7 +124,7 @@ async def test_a_newer_snapshot_takes_its_changes_over(mirror, pool):
     await upsert_items(pool, [Item(item_id="mug")])
     await upsert_items(pool, [Item(item_id="cup")])
     await mirror.refresh()
-    mirror.rebase(await sequence_of(pool, "mug"))
+    await mirror.rebase(await sequence_of(pool, "mug"))
     assert set(mirror.changes) == {"cup"}
 
 
@@ -130,9 +134,9 @@ async def test_a_step_back_to_an_older_snapshot_asks_again(mirror, pool):
     older = await sequence_of(pool, "mug")
     await suppress_item(pool, "mug", actor="test", reason="takedown")
     await mirror.refresh()
-    mirror.rebase(await sequence_of(pool, "mug"))
+    await mirror.rebase(await sequence_of(pool, "mug"))
     assert not mirror.changes
-    mirror.rebase(older)
+    await mirror.rebase(older)
     await mirror.refresh()
     assert mirror.changes["mug"].suppressed
 
@@ -142,7 +146,7 @@ async def test_a_file_from_above_a_newer_snapshot_leaves_no_gap(mirror, pool, se
     await upsert_items(pool, [Item(item_id="mug")])
     await suppress_item(pool, "mug", actor="test", reason="takedown")
     await mirror.refresh()
-    mirror.rebase(await sequence_of(pool, "mug"))
+    await mirror.rebase(await sequence_of(pool, "mug"))
     await upsert_items(pool, [Item(item_id="cup")])
     await mirror.refresh()
     again = await restarted(settings, base=0)
@@ -152,7 +156,7 @@ async def test_a_file_from_above_a_newer_snapshot_leaves_no_gap(mirror, pool, se
 
 
 async def test_beyond_the_limit_only_what_hides_is_kept(settings, pool):
-    # Promise: bounded, and closed: a limit reached never lets a hidden item, or one about to expire, be shown.
+    # Promise (G7, G25): bounded, and closed: a limit reached lets no hidden item, nor one about to expire, be shown.
     mirror = Mirror(settings, FakeLink(pool), changes_max=2)
     soon = datetime.now(UTC) + timedelta(hours=1)
     await upsert_items(pool, [Item(item_id=f"item-{number}") for number in range(2)])
@@ -163,10 +167,74 @@ async def test_beyond_the_limit_only_what_hides_is_kept(settings, pool):
     await upsert_items(pool, [Item(item_id="bad")])
     await suppress_item(pool, "bad", actor="test", reason="takedown")
     await mirror.refresh()
-    assert set(mirror.changes) == {"item-0", "item-1", "gone", "expiring", "bad"}
+    assert set(mirror.changes) == {"item-0", "item-1"}
+    assert {item_id: hide.until_s for item_id, hide in mirror.hides.items()} == {
+        "gone": -inf, "expiring": soon.timestamp(), "bad": -inf
+    }  # fmt: skip
     await unsuppress_item(pool, "bad", actor="test", reason="cleared")
     await mirror.refresh()
-    assert "bad" not in mirror.changes
+    assert set(mirror.hides) == {"gone", "expiring"}
+
+
+async def test_what_only_hides_survives_a_restart_without_postgresql(settings, pool):
+    # Promise (G7, G8): beyond the limit, too; and a gateway of the version before, which would take it for shown, asks.
+    mirror = Mirror(settings, FakeLink(pool), changes_max=1)
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    items = [Item(item_id="whole"), Item(item_id="gone", available=False), Item(item_id="expiring", expires_at=soon)]
+    await upsert_items(pool, items)
+    await mirror.refresh()
+    again = await restarted(settings)
+    assert set(again.changes) == {"whole"}
+    assert dict(again.hides) == dict(mirror.hides)
+    assert (set(again.hides), again._sequence) == ({"gone", "expiring"}, mirror._sequence)
+    written = orjson.loads(orjson.loads((settings.gateway_data_dir / FILE_NAME).read_bytes())["content"])
+    assert (written["sequence"], [each["item"]["item_id"] for each in written["changes"]]) == (0, ["whole"])
+
+
+async def test_a_whole_catalog_that_is_hidden_is_taken_in_turns(settings, pool):
+    # Promise (G2): the event loop comes round between one small part and the next; a change after that is told alone.
+    mirror = Mirror(settings, FakeLink(pool), changes_max=100)
+    told, rounds = [], 0
+
+    async def go_round():
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    going = asyncio.create_task(go_round())
+    mirror.on_change(lambda item_ids: told.append((list(item_ids), rounds)))
+    gone = [Item(item_id=f"item-{number}", available=False) for number in range(4 * module.CHANGES_A_TURN)]
+    await upsert_items(pool, gone)
+    await mirror.refresh()
+    await suppress_item(pool, "item-7", actor="test", reason="takedown")
+    await mirror.refresh()
+    going.cancel()
+    assert {item_id for item_ids, _ in told for item_id in item_ids} == {item.item_id for item in gone}
+    assert max(len(item_ids) for item_ids, _ in told) <= module.CHANGES_A_TURN
+    assert len({at for _, at in told}) == len(told)
+    assert told[-1][0] == ["item-7"]
+    assert (len(mirror.changes), len(mirror.hides)) == (100, len(gone) - 100)
+
+
+async def test_a_snapshot_that_steps_back_while_news_come_leaves_no_gap(mirror, pool):
+    # Promise: what was asked for before the step back is not taken for all there is.
+    await upsert_items(pool, [Item(item_id="mug")])
+    await suppress_item(pool, "mug", actor="test", reason="takedown")
+    await mirror.refresh()
+    await mirror.rebase(await sequence_of(pool, "mug"))
+    await upsert_items(pool, [Item(item_id="cup")])
+
+    async def waits() -> bool:
+        return bool(mirror.steady._waiters)
+
+    async with mirror.steady:
+        looking = asyncio.create_task(mirror.refresh())
+        await eventually(waits)
+        await mirror.rebase(0)
+    await looking
+    assert mirror.changes["mug"].suppressed
+    assert "cup" in mirror.changes
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"sha256":"0","content":"{}"}', b"\xff\x00" * 50])

@@ -1,6 +1,7 @@
 """The shelf: refuses a snapshot whose columns disagree, lays changes over it, and keeps its orders."""
 
 from datetime import UTC, datetime
+from math import inf
 
 import numpy as np
 import pytest
@@ -125,6 +126,33 @@ def test_a_shelf_in_use_stays_as_it_is(load):
     assert held.eligible("jug", NOW_S)
     assert held.body("jug")
     assert not later.eligible("jug", NOW_S)
+
+
+def test_an_end_hides_and_never_shows(load):
+    # Promise (G4, G7): the earlier of the snapshot's expiry and a later word counts; taken back, the snapshot's does.
+    shelf = load()
+    ends = {"cup": NOW_S + 5, "pot": NOW_S + 20, "tin": inf, "unheard-of": inf}
+    other = shelf.with_changes({}, ends)
+    assert [other.expires_at_s(each) for each in ("cup", "pot")] == [NOW_S + 5, NOW_S + 10]
+    assert [other.eligible(each, NOW_S + 5) for each in ends] == [False, True, False, False]
+    hidden = other.with_changes({}, {"cup": -inf})
+    assert [hidden.open(each) for each in ("cup", "pot", "tin")] == [False, True, False]
+    assert (list(hidden.everything(None)), list(hidden.everything("a", NOW_S + 10))) == (["pot"], [])
+    back = hidden.with_changes({}, {"cup": inf})
+    assert (back.eligible("cup", NOW_S + 50), back.expires_at_s("cup"), hidden.eligible("cup", NOW_S)) == (
+        True,
+        0,
+        False,
+    )
+
+
+def test_changes_come_on_top_of_changes(load):
+    # Promise: each piece of news says only what is new; one that is taken back leaves the snapshot's word.
+    first = load().with_changes({each: changed(state(each)) for each in ("zip", "jug", "tin")})
+    second = first.with_changes({"jug": changed(state("jug", deleted=True)), "tin": None, "ax": changed(state("ax"))})
+    assert [second.eligible(each, NOW_S) for each in ("zip", "jug", "tin", "ax")] == [True, False, False, True]
+    assert list(second.everything(None)) == ["cup", "pot", "ax", "zip"]
+    assert list(first.everything(None)) == ["cup", "pot", "jug", "tin", "zip"]
 
 
 def test_everything_has_a_fixed_order(load):

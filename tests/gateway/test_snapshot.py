@@ -1,16 +1,27 @@
 """Following snapshots: what is unsound is refused and counted, and the last good one goes on serving."""
 
+import asyncio
 import shutil
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from evershelf.contracts.manifest import SNAPSHOT_NAME
+from evershelf.gateway.item_changes import ENTRIES_A_TURN, Hide
+from evershelf.gateway.mirror import Mirror
+from evershelf.gateway.outside import Clock
+from evershelf.gateway.settings import GatewaySettings
+from evershelf.gateway.shelf import empty_shelf
+from evershelf.gateway.snapshot import SnapshotHolder
+from evershelf.gateway.telemetry import Telemetry
 from evershelf.registry.aliases import CURRENT
 from evershelf.registry.store import DirectoryRegistry
-from tests.gateway.gateway_world import open_world
+from evershelf.storage.catalog import suppress_item
+from tests.gateway.gateway_world import open_world, shop
+from tests.gateway.test_mirror import SECRET, FakeLink
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 REFUSALS = "evershelf_snapshot_refusals_total"
@@ -68,3 +79,43 @@ async def test_one_that_is_gone_is_asked_for_again(world):
     hidden.rename(registry.path("snapshots", "late"))
     await world.parts.snapshots.refresh()
     assert world.parts.snapshots.current.version == "late"
+
+
+def parts_of(settings: GatewaySettings, link: FakeLink) -> tuple[Mirror, SnapshotHolder]:
+    """As the gateway puts them together, with no room for whole changes."""
+    mirror = Mirror(settings, link, changes_max=0)
+    holder = SnapshotHolder(settings, mirror, Telemetry(), clock=Clock())
+    mirror.on_change(holder.apply_changes)
+    return mirror, holder
+
+
+async def test_beyond_the_limit_what_is_hidden_is_off_the_shelf_and_stays_off(postgres, tmp_path):
+    # Promise (G7, G8): with the next look, and after a restart without PostgreSQL.
+    async with shop(postgres.url, tmp_path) as (settings, pool):
+        for link in (FakeLink(pool), FakeLink()):
+            mirror, holder = parts_of(settings, link)
+            await holder.start()
+            assert holder.current.eligible("mugs-0", 0)
+            await suppress_item(pool, "mugs-0", actor="test", reason="takedown")
+            await mirror.start()
+            await mirror.close()
+            if link.pool is not None:
+                await mirror.refresh()
+            await holder.close()
+            assert not holder.current.eligible("mugs-0", 0)
+            assert holder.current.eligible("mugs-1", 0)
+            assert "mugs-0" not in list(holder.current.everything("home/mugs"))
+
+
+async def test_a_snapshot_comes_into_use_in_turns(tmp_path):
+    # Promise (G2): all that is hidden is laid over it in parts; the event loop comes round in between.
+    mirror, holder = parts_of(GatewaySettings(key_secret=SECRET, gateway_data_dir=tmp_path), FakeLink())
+    for number in range(4 * ENTRIES_A_TURN):
+        mirror.hides.put(f"item-{number}", Hide(number, -inf))
+    before, rounds = holder.current, 0
+    adopting = asyncio.create_task(holder._adopt(empty_shelf(0.0)))
+    while holder.current is before:
+        rounds += 1
+        await asyncio.sleep(0)
+    await adopting
+    assert rounds >= 4

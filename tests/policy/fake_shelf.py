@@ -38,7 +38,8 @@ class FakeShelf:
     def static(self) -> Sequence[Scored]:
         return self.static_list
 
-    def everything(self, category: str | None) -> Iterable[str]:
+    def everything(self, category: str | None, now_s: float) -> Iterable[str]:
+        del now_s  # the same
         return (item for item, categories in sorted(self.catalog.items()) if category is None or category in categories)
 
     def categories_of(self, item_id: str) -> Sequence[str]:

@@ -1,20 +1,22 @@
 """What the gateway keeps of PostgreSQL besides the snapshot: keys, placements, item changes; in memory and on disk."""
 
 import asyncio
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
+from math import inf
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.erasures import Erasure
 from evershelf.contracts.keys import StoredKey
 from evershelf.contracts.placements import DEFAULT_PLACEMENTS, Placement
 from evershelf.gateway.database import DatabaseLink
+from evershelf.gateway.item_changes import Hide, ItemChanges, hide_of
+from evershelf.gateway.mirror_file import Mirrored, MirrorFile, opened
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.storage.catalog import changes_since
 from evershelf.storage.erasures import erasure_salt, erasures_since
@@ -24,39 +26,18 @@ from evershelf.storage.placements import list_placements
 from evershelf.storage.postgres import Pool
 
 FILE_NAME = "mirror.json"
-CHANGES_A_POLL_MAX = 1_000
+CHANGES_A_POLL_MAX = 500
 FIRST_START_WAIT_S = 1.5
 ITEMS_CHANNEL = "evershelf_items"
-# Beyond this many changes since the snapshot only what hides an item is kept (at most one for every item of the
-# catalog); new items and other news wait for the next snapshot. Laying so many over the shelf takes some 50 ms.
+# So many are taken in and laid over the shelf before others get the event loop: two to three milliseconds.
+CHANGES_A_TURN = 250
+# Beyond this many changes since the snapshot an item's change is kept as until when it may be shown, if it says so (at
+# most one for every item of the catalog, some 250 bytes each); new items and other news wait for the next snapshot.
 CHANGES_MAX = 10_000
 # Erasures kept in memory; older ones hold in PostgreSQL, where everything that is stored passes them.
 ERASURES_MAX = 10_000
 
 log = structlog.get_logger()
-
-
-class Mirrored(BaseModel):
-    """The mirror's whole content, as it stands in the file."""
-
-    model_config = ConfigDict(frozen=True)
-
-    base: int = 0  # changes up to here were part of the snapshot in use, and are not among `changes`
-    sequence: int = 0  # the catalog's changes up to here are known
-    keys: tuple[StoredKey, ...] = ()
-    placements: tuple[Placement, ...] = DEFAULT_PLACEMENTS
-    changes: tuple[ItemState, ...] = ()
-    erasure_salt: str = ""  # hex
-    erasures: tuple[Erasure, ...] = ()  # the newest, in order
-
-
-class Envelope(BaseModel):
-    """The file: the content as text, and its hash."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sha256: str
-    content: str
 
 
 class Mirror:
@@ -66,8 +47,8 @@ class Mirror:
         self._settings = settings
         self._database = database
         self._changes_max = changes_max
-        self._path = settings.gateway_data_dir / FILE_NAME
-        self._told: Callable[[], None] = lambda: None
+        self._file = MirrorFile(settings.gateway_data_dir / FILE_NAME)
+        self._told: Callable[[Sequence[str]], None] = lambda _: None
         self._following: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._notified = asyncio.Event()
@@ -78,14 +59,16 @@ class Mirror:
         self.failures = 0  # polls that met something unforeseen
         self.keys: Mapping[str, StoredKey] = {}
         self.placements: Mapping[str, Placement] = {}
-        self.changes: Mapping[str, ItemState] = {}
+        self.steady = asyncio.Lock()  # while it is held, what is known of items stays as it is
+        self.changes: ItemChanges[ItemState] = ItemChanges()
+        self.hides: ItemChanges[Hide] = ItemChanges()  # of other items than `changes`
         self._told_of_erasures: Callable[[Sequence[Erasure]], None] = lambda _: None
         self._erasures: tuple[Erasure, ...] = ()
         self.erasure_salt = b""
         self.erased: Mapping[str, float] = {}  # by digest: until when (Unix) everything was erased
 
-    def on_change(self, tell: Callable[[], None]) -> None:
-        """`tell` is called whenever the item changes are other than before."""
+    def on_change(self, tell: Callable[[Sequence[str]], None]) -> None:
+        """`tell` is called with the ids of items of which something else is known than before, a few at a time."""
         self._told = tell
 
     def on_erasures(self, tell: Callable[[Sequence[Erasure]], None]) -> None:
@@ -94,7 +77,7 @@ class Mirror:
 
     async def start(self) -> None:
         """Takes up what the file holds, looks once whether PostgreSQL has news, and begins to follow."""
-        self._become(await asyncio.to_thread(_read, self._path))
+        await self._take_up(await asyncio.to_thread(self._file.read))
         if not self.keys:  # a first start: without PostgreSQL nobody could be let in, so it gets a moment to answer
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._database.wait_connected(), FIRST_START_WAIT_S)
@@ -109,7 +92,10 @@ class Mirror:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def refresh(self) -> None:
-        """Looks for news once. Without PostgreSQL, or when it fails, all stays as it is. Raises OSError of the disk."""
+        """Looks for news once. Without PostgreSQL, or when it fails, all stays as it is.
+
+        Raises OSError of the disk, and ValueError where the file could not be read again.
+        """
         await self._look()
         if self._writing is not None:
             await asyncio.wait({self._writing})  # one at a time: both would write the same file
@@ -119,32 +105,41 @@ class Mirror:
         pool = self._database.pool
         if pool is None:
             return
-        before = self._content()
         try:
             news = await self._ask(pool)
+            if news != self._rest():
+                self._become(news)
+                self._unwritten = True
+            await self._ask_items(pool)
         except StorageError as error:
             log.warning("mirror_not_refreshed", error=str(error))
-            return
-        if news != before:
-            self._become(news)
-            self._unwritten = True
 
     async def _write(self) -> None:
         if self._unwritten:
             self._unwritten = False
+            sequences = {
+                "base": self._base,
+                "sequence": self._base if self.hides else self._sequence,
+                "sequence_with_hides": self._sequence if self.hides else 0,
+            }
+            rest = self._rest().model_copy(update=sequences)
             try:
-                await asyncio.to_thread(_write, self._path, self._content())
+                await asyncio.to_thread(self._file.write, rest, self.changes.held(), self.hides.held())
             except BaseException:
                 self._unwritten = True
                 raise
 
-    def rebase(self, catalog_sequence: int) -> None:
-        """A snapshot that knows the catalog up to `catalog_sequence` is in use: older changes are part of it."""
+    async def rebase(self, catalog_sequence: int) -> None:
+        """A snapshot that knows the catalog up to `catalog_sequence` is in use: older changes are part of it.
+
+        To be called by the holder of `steady`.
+        """
         # After a step back to an older snapshot, changes are missing that were dropped: they are asked for again.
         stepped_back = catalog_sequence < self._base
         self._sequence = catalog_sequence if stepped_back else max(self._sequence, catalog_sequence)
         self._base = catalog_sequence
-        self.changes = self._since_base(self.changes.values())
+        for _ in chain(self.changes.forget(catalog_sequence), self.hides.forget(catalog_sequence)):
+            await asyncio.sleep(0)
 
     async def _follow(self) -> None:
         while True:
@@ -168,17 +163,13 @@ class Mirror:
             await self._write()
         except OSError as error:  # the news is in memory all the same, and written after the next look
             log.warning("mirror_not_written", error=str(error))
+        except ValueError as error:  # the file before stays, which can be read
+            self.failures += 1
+            log.error("mirror_not_readable", error=type(error).__name__)  # noqa: TRY400 - its text may quote rows
 
     async def _ask(self, pool: Pool) -> Mirrored:
+        """All but the items."""
         keys, placements = await list_keys(pool), await self._ask_placements(pool)
-        base, sequence, changes = self._base, self._sequence, dict(self.changes)
-        while states := await changes_since(pool, sequence, limit=CHANGES_A_POLL_MAX):
-            for state in states:
-                if len(changes) < self._changes_max or _hides(state):
-                    changes[state.item.item_id] = state
-                else:
-                    changes.pop(state.item.item_id, None)
-            sequence = states[-1].change_sequence
         # Another salt: a database of elsewhere was restored in place of this one, and its erasures are numbered anew.
         salt = await erasure_salt(pool)
         erasures = list(self._erasures) if salt == self.erasure_salt else []
@@ -187,12 +178,17 @@ class Mirror:
         return Mirrored(
             erasure_salt=salt.hex(),
             erasures=tuple(erasures[-ERASURES_MAX:]),
-            base=base,
-            sequence=sequence,
             keys=tuple(keys),
             placements=tuple(_by_name((*DEFAULT_PLACEMENTS, *placements)).values()),
-            changes=tuple(changes.values()),
         )
+
+    async def _ask_items(self, pool: Pool) -> None:
+        while states := await changes_since(pool, asked := self._sequence, limit=CHANGES_A_POLL_MAX):
+            async with self.steady:
+                if self._sequence == asked:  # else a snapshot came into use meanwhile: it is asked again from there
+                    await self._take([(state.item.item_id, state) for state in states])
+                    self._sequence = states[-1].change_sequence
+                    self._unwritten = True
 
     async def _ask_placements(self, pool: Pool) -> Iterable[Placement]:
         try:
@@ -202,25 +198,50 @@ class Mirror:
             log.warning("placements_not_understood")
             return self.placements.values()
 
-    def _content(self) -> Mirrored:
-        return Mirrored(
+    def _rest(self) -> Mirrored:
+        """All but the items; not validated, since it comes from here."""
+        return Mirrored.model_construct(
             erasure_salt=self.erasure_salt.hex(),
             erasures=self._erasures,
-            base=self._base,
-            sequence=self._sequence,
             keys=tuple(self.keys.values()),
             placements=tuple(self.placements.values()),
-            changes=tuple(self.changes.values()),
         )
 
+    async def _take_up(self, content: Mirrored) -> None:
+        """What the file holds."""
+        self._become(content)
+        async with self.steady:
+            if content.base <= self._base:  # else the changes between the two bases are missing from it: ask again
+                self._sequence = max(self._sequence, content.sequence, content.sequence_with_hides)
+            hides = ((item_id, Hide(change, -inf if end is None else end)) for item_id, change, end in content.hides)
+            known: Iterable[tuple[str, ItemState | Hide]] = chain(
+                ((state.item.item_id, state) for state in content.changes), hides
+            )
+            await self._take([(item_id, news) for item_id, news in known if news.change_sequence > self._base])
+
+    async def _take(self, news: "Sequence[tuple[str, ItemState | Hide]]") -> None:
+        """In turns, so that a whole catalog that changes does not hold up the answers."""
+        for start in range(0, len(news), CHANGES_A_TURN):
+            await asyncio.sleep(0)
+            turn = news[start : start + CHANGES_A_TURN]
+            if other := [item_id for item_id, each in turn if self._keep(item_id, each)]:
+                self._told(other)
+
+    def _keep(self, item_id: str, news: ItemState | Hide) -> bool:
+        """Whether something else is known of the item now."""
+        if isinstance(news, ItemState) and (item_id in self.changes or len(self.changes) < self._changes_max):
+            self.changes.put(item_id, news)
+            self.hides.drop(item_id)
+            return True
+        if (hide := hide_of(news)) is None:
+            return self.hides.drop(item_id)
+        self.hides.put(item_id, hide)
+        return True
+
     def _become(self, content: Mirrored) -> None:
-        if content.base <= self._base:  # else the changes between the two bases are missing from it: ask again
-            self._sequence = max(self._sequence, content.sequence)
         self.keys = {key.key_id: key for key in content.keys}
         self.placements = _by_name(content.placements)
-        self.changes = self._since_base(content.changes)
         self._become_erased(content)
-        self._told()
 
     def _become_erased(self, content: Mirrored) -> None:
         salt = bytes.fromhex(content.erasure_salt)
@@ -232,55 +253,11 @@ class Mirror:
             self.erased = {erasure.digest: erasure.erased_at.timestamp() for erasure in content.erasures}
             self._told_of_erasures(news)
 
-    def _since_base(self, changes: Iterable[ItemState]) -> dict[str, ItemState]:
-        return {state.item.item_id: state for state in changes if state.change_sequence > self._base}
-
 
 def read_erasures(path: Path) -> tuple[Erasure, ...]:
     """The erasures that a mirror's file remembers. Raises OSError, and ValueError for a damaged file."""
-    return _opened(path.read_bytes()).erasures
+    return opened(path.read_bytes()).erasures
 
 
 def _by_name(placements: Iterable[Placement]) -> dict[str, Placement]:
     return {placement.name: placement for placement in placements}
-
-
-def _hides(state: ItemState) -> bool:
-    """Whether it takes the item off the shelf, now or later: the snapshot may know another time of expiry, or none."""
-    return state.suppressed or state.deleted or not state.item.available or state.item.expires_at is not None
-
-
-def _read(path: Path) -> Mirrored:
-    """The file's content; a file that is missing gives the defaults, a damaged one too, and is set aside."""
-    try:
-        return _opened(path.read_bytes())
-    except FileNotFoundError:
-        return Mirrored()
-    except OSError as error:  # unreadable just now: it may be whole, so it is left where it is until the next write
-        log.error("mirror_file_unreadable", error=str(error))  # noqa: TRY400 - an expected failure of a disk
-        return Mirrored()
-    except ValueError as error:  # broken JSON, a wrong hash, and every error of pydantic's
-        damaged = path.with_name(f"{path.name}.damaged")
-        log.warning("mirror_file_damaged", error=str(error), kept_as=damaged.name)
-        path.replace(damaged)
-        return Mirrored()
-
-
-def _opened(envelope: bytes) -> Mirrored:
-    """The content of an envelope whose hash is right. Raises ValueError otherwise."""
-    sealed = Envelope.model_validate_json(envelope)
-    if hashlib.sha256(sealed.content.encode()).hexdigest() != sealed.sha256:
-        raise ValueError("the hash is another")
-    return Mirrored.model_validate_json(sealed.content)
-
-
-def _write(path: Path, mirrored: Mirrored) -> None:
-    content = mirrored.model_dump_json()
-    sealed = Envelope(sha256=hashlib.sha256(content.encode()).hexdigest(), content=content)
-    incoming = path.with_name(f".{path.name}.incoming")
-    descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(sealed.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    incoming.replace(path)

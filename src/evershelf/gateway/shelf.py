@@ -2,6 +2,7 @@
 
 import copy
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.manifest import SNAPSHOT_NAME, SnapshotManifest
 from evershelf.contracts.recommendations import Reason, Source
 from evershelf.gateway.big_tables import let_go_with, positions
+from evershelf.gateway.shown_until import STRETCH_BITS, WITHIN, ShownUntil
 from evershelf.policy.compose import Candidate
 from evershelf.policy.ladder import Cause, Scored
 from evershelf.registry.artifact import ArtifactRefused, Refusal
@@ -29,6 +31,8 @@ RELATED_ROWS_MAX = 4_096
 KEPT_LISTS_MAX = 1_024
 # Entries looked at in one go while loading: a longer stretch of C code would hold up the event loop.
 _STRETCH = 10_000
+
+_NONE: Mapping[str, float] = {}
 
 T = TypeVar("T", int, float)
 
@@ -53,17 +57,41 @@ class Shelf:
         self.changes: Mapping[str, Changed] = {}
         self._shown_since: Sequence[str] = ()
         self._columns = _Columns(tensors) if tensors is not None else _Columns.empty()
+        self._position_of = self._columns.position.get
+        self._become(self._columns.shown_until)
         self._popular = self._columns.scored("popular", 0, len(self._columns.popular_indices))
         self._static = [(self._columns.ids[item], 1.0) for item in self._columns.static_indices]
 
-    def with_changes(self, changes: Mapping[str, Changed]) -> "Shelf":
-        """The same snapshot under other changes; this shelf stays as it is."""
+    def with_changes(self, changes: "Mapping[str, Changed | None]", ends: Mapping[str, float] = _NONE) -> "Shelf":
+        """The same snapshot under these changes besides those before; this shelf stays as it is.
+
+        A change that is None is taken back. `ends` says until when (Unix) items may be shown at most, whose change says
+        so or is not kept whole: inf where there is only the snapshot's word.
+        """
         other = copy.copy(self)  # shares the columns
-        other.changes = changes
-        other._shown_since = sorted(  # noqa: SLF001 - our own class
-            item_id for item_id, change in changes.items() if change.body is not None
-        )
+        laid_over, order = dict(self.changes), list(self._shown_since)
+        for item_id, change in changes.items():
+            if change is not None:
+                laid_over[item_id] = change
+            else:
+                laid_over.pop(item_id, None)
+            _set_among(order, item_id, there=change is not None and change.body is not None)
+        other.changes, other._shown_since = laid_over, order  # noqa: SLF001 - our own class
+        if news := list(self._news(ends)):
+            other._become(self._until.with_ends(news))  # noqa: SLF001 - the same
         return other
+
+    def _news(self, ends: Mapping[str, float]) -> Iterator[tuple[int, float]]:
+        """The positions of the items that may be shown until another time than before, with that time."""
+        for item_id, end in ends.items():
+            if (position := self._position_of(item_id)) is not None:
+                end_s = min(end, self._columns.shown_until[position])
+                if end_s != self._until[position]:
+                    yield position, end_s
+
+    def _become(self, until: ShownUntil) -> None:
+        self._until = until
+        self._stretches = until.stretches  # at hand for `eligible`, which every candidate is asked for
 
     def knows(self, item_id: str) -> bool:
         """Whether the catalog has the item, eligible or not."""
@@ -73,16 +101,15 @@ class Shelf:
         """Whether the item may be shown at `now_s`; what is unknown may not."""
         if self.changes and (changed := self.changes.get(item_id)) is not None:
             return changed.body is not None and (changed.expires_at_s == 0 or now_s < changed.expires_at_s)
-        columns = self._columns
-        position = columns.position.get(item_id)
-        return position is not None and now_s < columns.shown_until[position]
+        position = self._position_of(item_id)
+        return position is not None and now_s < self._stretches[position >> STRETCH_BITS][position & WITHIN]
 
     def open(self, item_id: str) -> bool:
         """Whether the item may be shown as far as its expiry allows; what is unknown may not."""
         if (changed := self.changes.get(item_id)) is not None:
             return changed.body is not None
-        position = self._columns.position.get(item_id)
-        return position is not None and bool(self._columns.available[position])
+        position = self._position_of(item_id)
+        return position is not None and self._until[position] > -inf
 
     def has_body(self, item_id: str) -> bool:
         """Whether `body` knows the item: all of the snapshot's, and what came since and may be shown."""
@@ -98,7 +125,8 @@ class Shelf:
         """When (Unix) the item may no longer be shown; 0 for never. Raises KeyError for an item that is not known."""
         if (changed := self.changes.get(item_id)) is not None:
             return changed.expires_at_s
-        return self._columns.expires_at[self._columns.position[item_id]]
+        end_s = self._until[self._columns.position[item_id]]
+        return 0.0 if end_s == inf else end_s
 
     def body(self, item_id: str) -> bytes:
         """The item's JSON, encoded when it was stored. Raises KeyError for an item that is not known."""
@@ -138,16 +166,19 @@ class Shelf:
         """The all-time list, which changes least."""
         return self._static
 
-    def everything(self, category: str | None) -> Iterator[str]:
+    def everything(self, category: str | None, now_s: float = -inf) -> Iterator[str]:
         """Every item (of `category`) that may be shown, in a fixed order: the snapshot's, then what came since.
 
-        What the snapshot says is unavailable is left out beforehand: a walk over it would cost every request anew.
+        What may not be shown after `now_s` is left out as far as the snapshot and `ends` say so: a walk over it would
+        cost every request anew.
         """
+        ids = self._columns.ids
         if category is None:
-            yield from self._columns.open
+            yield from (ids[position] for position in self._until.shown(range(len(ids)), now_s))
             yield from self._shown_since
         else:
-            yield from self._columns.members(category)
+            members = self._columns.members(category)
+            yield from (ids[position] for position in self._until.shown(members, now_s))
             yield from (item_id for item_id in self._shown_since if category in self.changes[item_id].categories)
 
     def __len__(self) -> int:
@@ -204,6 +235,16 @@ def placed(shelf: Shelf, candidates: Sequence[Candidate]) -> list[Placed]:
     ]
 
 
+def _set_among(order: list[str], item_id: str, *, there: bool) -> None:
+    """Puts the id in its place in the sorted list, or takes it out."""
+    at = bisect_left(order, item_id)
+    is_there = at < len(order) and order[at] == item_id
+    if there and not is_there:
+        order.insert(at, item_id)
+    elif is_there and not there:
+        del order[at]
+
+
 def _prefixes(categories: Sequence[str]) -> Iterator[str]:
     for path in categories:
         parts = path.split("/")
@@ -223,12 +264,10 @@ class _Columns:
         self.position = positions(self.ids)
         self._category_names = _texts(tensors, "categories")
         self.category_position = {name: position for position, name in enumerate(self._category_names)}
-        self.available = _sized(tensors.integers("available"), len(self.ids))
-        self.expires_at = _sized(tensors.integers("expires_at"), len(self.ids))
-        # Unix seconds: never where it is not available at all.
-        self.shown_until = array(
-            "d",
-            ((end or inf) if shown else -inf for shown, end in zip(self.available, self.expires_at, strict=True)),
+        available = _sized(tensors.integers("available"), len(self.ids))
+        expires_at = _sized(tensors.integers("expires_at"), len(self.ids))
+        self.shown_until = ShownUntil(
+            array("d", ((end or inf) if shown else -inf for shown, end in zip(available, expires_at, strict=True)))
         )
         self.popular_indices = _below(tensors.integers("popular_indices"), len(self.ids))
         self.static_indices = _below(tensors.integers("static_indices"), len(self.ids))
@@ -244,14 +283,14 @@ class _Columns:
             "related": _Rows(tensors, "related", len(self.ids), below=len(self.ids), scored=True),
             "category_popular": _Rows(tensors, "category_popular", categories, below=len(self.ids), scored=True),
         }
-        self.open = [item_id for item_id, available in zip(self.ids, self.available, strict=True) if available]
-        self._members = self._invert()
-        let_go_with(self, tensors, self.ids, self.open, self._members, self.position, self._related, self._kept)
+        self._members = self._invert(available)
+        let_go_with(self, tensors, self.ids, self._members, self.position, self._related, self._kept)
 
     @classmethod
     def empty(cls) -> "_Columns":
         columns = cls.__new__(cls)
-        columns.ids, columns.open, columns.position, columns.category_position = [], [], {}, {}
+        columns.ids, columns.position, columns.category_position = [], {}, {}
+        columns.shown_until = ShownUntil(array("d"))
         columns.popular_indices = columns.static_indices = memoryview(b"")
         columns._rows, columns._members, columns._related = {}, {}, {}  # noqa: SLF001 - our own class
         columns._kept = OrderedDict()  # noqa: SLF001 - the same
@@ -263,8 +302,8 @@ class _Columns:
     def categories_of(self, position: int) -> list[str]:
         return [self._category_names[index] for index in self._item_categories.indices_of(position)]
 
-    def members(self, category: str) -> Iterator[str]:
-        return (self.ids[position] for position in self._members.get(category, ()))
+    def members(self, category: str) -> Sequence[int]:
+        return self._members.get(category, ())
 
     def row(self, table: str, position: int | None) -> Sequence[Scored]:
         if position is None:
@@ -298,9 +337,9 @@ class _Columns:
         scores = _finite(self._tensors.floats(f"{name}_scores"))
         return [(self.ids[self.popular_indices[at]], float(scores[at])) for at in range(begin, end)]
 
-    def _invert(self) -> dict[str, list[int]]:
+    def _invert(self, available: "memoryview[int]") -> dict[str, list[int]]:
         members: dict[str, list[int]] = {}
-        for position in filter(self.available.__getitem__, range(len(self.ids))):
+        for position in filter(available.__getitem__, range(len(self.ids))):
             for category in self.categories_of(position):
                 members.setdefault(category, []).append(position)
         return members

@@ -1,16 +1,21 @@
 """Which shelf is in use: follows the registry's `current` snapshot, and never lets go of the last good one."""
 
 import asyncio
+from collections.abc import Sequence
+from itertools import chain
+from math import inf
 from pathlib import Path
 
 import structlog
 
+from evershelf.contracts.catalog import ItemState
 from evershelf.contracts.manifest import SnapshotManifest
 from evershelf.gateway.big_tables import PLAIN_UP_TO
+from evershelf.gateway.item_changes import hide_of, in_turns
 from evershelf.gateway.mirror import Mirror
 from evershelf.gateway.outside import Clock, keep_from_collector
 from evershelf.gateway.settings import GatewaySettings
-from evershelf.gateway.shelf import NO_SNAPSHOT, Shelf, changed, empty_shelf, load_shelf
+from evershelf.gateway.shelf import NO_SNAPSHOT, Changed, Shelf, changed, empty_shelf, load_shelf
 from evershelf.gateway.telemetry import Telemetry
 from evershelf.registry.aliases import CURRENT
 from evershelf.registry.artifact import ArtifactRefused, Refusal, verify
@@ -46,7 +51,9 @@ class SnapshotHolder:
     async def start(self) -> None:
         """Adopts the newest sound snapshot on disk, else in the registry, and begins to follow."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(self._adopt_kept)
+        kept = await asyncio.to_thread(self._load_kept)
+        if kept is not None:
+            await self._adopt(kept)
         await self.refresh()
         self._following = asyncio.create_task(self._follow())
 
@@ -60,12 +67,12 @@ class SnapshotHolder:
         """Adopts the registry's current snapshot if it is another and sound; otherwise everything stays as it is."""
         shelf = await asyncio.to_thread(self._fetch_current)
         if shelf is not None:
-            self._adopt(shelf)
+            await self._adopt(shelf)
             await asyncio.to_thread(self._forget_old)
 
-    def apply_changes(self) -> None:
-        """Lays the mirror's item changes over the shelf; called whenever the mirror has news."""
-        self.current = self._under_changes(self.current)
+    def apply_changes(self, item_ids: Sequence[str]) -> None:
+        """Lays what the mirror knows of these items over the shelf; called whenever that is other than before."""
+        self.current = self._under_changes(self.current, item_ids)
 
     async def _follow(self) -> None:
         while True:
@@ -87,14 +94,13 @@ class SnapshotHolder:
             self._refuse(version, error)
             return None
 
-    def _adopt_kept(self) -> None:
+    def _load_kept(self) -> Shelf | None:
         for folder in self._kept():
             try:
-                self._adopt(self._load(folder))
+                return self._load(folder)
             except (ArtifactRefused, OSError) as error:
                 self._refuse(folder.name, error)
-            else:
-                return
+        return None
 
     def _load(self, folder: Path) -> Shelf:
         manifest = read_manifest(folder, SnapshotManifest, self._keys)
@@ -104,19 +110,32 @@ class SnapshotHolder:
             keep_from_collector()
         return shelf
 
-    def _adopt(self, shelf: Shelf) -> None:
-        self._mirror.rebase(shelf.catalog_sequence)
-        self.current = self._under_changes(shelf)
+    async def _adopt(self, shelf: Shelf) -> None:
+        mirror, base = self._mirror, shelf.catalog_sequence
+        async with mirror.steady:
+            for item_ids in chain(in_turns(mirror.changes), in_turns(mirror.hides)):
+                shelf = self._under_changes(shelf, item_ids)
+                await asyncio.sleep(0)
+            self.current = shelf
+            await mirror.rebase(base)
         log.info("snapshot_adopted", version=shelf.version, items=len(shelf))
 
-    def _under_changes(self, shelf: Shelf) -> Shelf:
+    def _under_changes(self, shelf: Shelf, item_ids: Sequence[str]) -> Shelf:
         """Another shelf, not the same one changed: an answer under way keeps the catalog it began with."""
-        known, changes = self.current.changes, {}
-        for item_id, state in self._mirror.changes.items():
-            before = known.get(item_id)
-            same = before is not None and before.change_sequence == state.change_sequence
-            changes[item_id] = before if before is not None and same else changed(state)
-        return shelf.with_changes(changes)
+        changes: dict[str, Changed | None] = {}
+        ends: dict[str, float] = {}
+        for item_id in item_ids:
+            known = self._mirror.changes.get(item_id) or self._mirror.hides.get(item_id)
+            if known is not None and known.change_sequence <= shelf.catalog_sequence:
+                known = None  # the snapshot has it
+            changes[item_id] = self._changed(known) if isinstance(known, ItemState) else None
+            hide = hide_of(known) if known is not None else None
+            ends[item_id] = hide.until_s if hide is not None else inf
+        return shelf.with_changes(changes, ends)
+
+    def _changed(self, state: ItemState) -> Changed:
+        known = self.current.changes.get(state.item.item_id)
+        return known if known is not None and known.change_sequence == state.change_sequence else changed(state)
 
     def _refuse(self, version: str | None, error: ArtifactRefused | OSError) -> None:
         """Remembers what is unsound; what failed for want of disk or descriptors, or is gone, may be tried again."""

@@ -1,0 +1,110 @@
+"""Item changes by id, in tables of any size: no step takes long, and a thread may hold one while it changes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from math import inf
+from typing import TypeVar
+
+from msgspec import Struct
+
+from evershelf.contracts.catalog import ItemState
+
+SHARDS = 256
+# Of those that are dropped, or laid over another snapshot: some milliseconds.
+ENTRIES_A_TURN = 1_000
+
+
+class Hide(Struct, frozen=True, gc=False):
+    """All that eligibility needs of a change: which one, and until when (Unix) it lets the item be shown."""
+
+    change_sequence: int
+    until_s: float  # -inf: not at all
+
+
+V = TypeVar("V", ItemState, Hide)
+
+
+class ItemChanges(Mapping[str, V]):
+    """Each item's newest change, in the shard that the hash of its id chooses."""
+
+    def __init__(self) -> None:
+        self._shards: list[dict[str, V]] = [{} for _ in range(SHARDS)]
+        self._held: set[int] = set()
+        self._length = 0
+
+    def put(self, item_id: str, change: V) -> None:
+        """In place of the item's change before."""
+        shard = self._own(item_id)
+        self._length += item_id not in shard
+        shard[item_id] = change
+
+    def drop(self, item_id: str) -> bool:
+        """As if the item had not changed; False where it had not."""
+        if item_id not in self:
+            return False
+        del self._own(item_id)[item_id]
+        self._length -= 1
+        return True
+
+    def forget(self, sequence: int) -> Iterator[None]:
+        """Drops what is not above `sequence`, a small part with each step."""
+        looked_at = 0
+        for number, shard in enumerate(self._shards):
+            kept = {item_id: change for item_id, change in shard.items() if change.change_sequence > sequence}
+            if len(kept) < len(shard):
+                self._length -= len(shard) - len(kept)
+                self._shards[number] = kept
+                self._held.discard(number)
+            looked_at += len(shard)
+            if looked_at >= ENTRIES_A_TURN:
+                looked_at = 0
+                yield
+
+    def held(self) -> Sequence[Mapping[str, V]]:
+        """The shards as they are now, for as long as somebody wants them: a change makes a copy of the one it is in."""
+        self._held = set(range(SHARDS))
+        return tuple(self._shards)
+
+    def __getitem__(self, item_id: str) -> V:
+        return self._shards[_shard(item_id)][item_id]
+
+    def get(self, item_id: str, default: None = None) -> V | None:  # type: ignore[override]  # no other is asked for
+        return self._shards[_shard(item_id)].get(item_id, default)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._shards[_shard(item_id)]
+
+    def __iter__(self) -> Iterator[str]:
+        return (item_id for shard in self._shards for item_id in shard)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _own(self, item_id: str) -> dict[str, V]:
+        number = _shard(item_id)
+        if number in self._held:
+            self._held.remove(number)
+            self._shards[number] = self._shards[number].copy()
+        return self._shards[number]
+
+
+def hide_of(change: ItemState | Hide) -> Hide | None:
+    """What the change means where only eligibility counts, or None: it takes the item off no shelf."""
+    if isinstance(change, Hide):
+        return change
+    if change.suppressed or change.deleted or not change.item.available:
+        return Hide(change.change_sequence, -inf)
+    end = change.item.expires_at
+    return None if end is None else Hide(change.change_sequence, end.timestamp())
+
+
+def in_turns(item_ids: Mapping[str, V]) -> Iterator[list[str]]:
+    """The ids in parts that one turn of the event loop has time for."""
+    left = iter(item_ids)
+    while part := list(islice(left, ENTRIES_A_TURN)):
+        yield part
+
+
+def _shard(item_id: object) -> int:
+    """By bits that the dict itself does not begin with: else its keys would crowd into a few of its places."""
+    return (hash(item_id) >> 32) % SHARDS
