@@ -63,7 +63,8 @@ def test_turns_are_short_and_leave_nothing_out():
 
 
 def test_a_change_says_until_when_its_item_may_be_shown():
-    # Promise (G7): whatever takes an item off the shelf does so for good, an expiry when it is due, all else never.
+    # Promise (G7): whatever takes an item off the shelf does so for good, an expiry when it is due, all else never; and
+    # why is known.
     def hide(*, suppressed: bool = False, deleted: bool = False, **fields) -> Hide | None:
         item = Item(item_id="mug", **fields)
         state = ItemState(item=item, suppressed=suppressed, deleted=deleted, change_sequence=8, updated_at=NOW)
@@ -71,7 +72,7 @@ def test_a_change_says_until_when_its_item_may_be_shown():
 
     soon = NOW + timedelta(hours=1)
     gone = (hide(suppressed=True), hide(deleted=True), hide(available=False), hide(available=False, expires_at=soon))
-    assert gone == (Hide(8, -inf),) * 4
+    assert gone == (Hide(8, -inf, suppressed=True), Hide(8, -inf, deleted=True), Hide(8, -inf), Hide(8, -inf))
     assert (hide(expires_at=soon), hide()) == (Hide(8, soon.timestamp()), None)
 
 

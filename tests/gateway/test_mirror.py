@@ -171,6 +171,7 @@ async def test_beyond_the_limit_only_what_hides_is_kept(settings, pool):
     assert {item_id: hide.until_s for item_id, hide in mirror.hides.items()} == {
         "gone": -inf, "expiring": soon.timestamp(), "bad": -inf
     }  # fmt: skip
+    assert (mirror.known("bad").suppressed, mirror.known("gone").suppressed, mirror.items_changed) == (True, False, 5)
     await unsuppress_item(pool, "bad", actor="test", reason="cleared")
     await mirror.refresh()
     assert set(mirror.hides) == {"gone", "expiring"}

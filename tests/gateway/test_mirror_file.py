@@ -45,10 +45,12 @@ def test_what_is_written_is_read(path):
     )
     rest = Mirrored(base=3, sequence=3, sequence_with_hides=9, erasure_salt="00ff", erasures=erasures)
     whole = [state(f"mug-{number}", title='"\\ \n é 杯 \u2028') for number in range(700)]
-    write(MirrorFile(path), rest, *tables(*whole, gone=Hide(9, -math.inf), soon=Hide(8, 1714521600.25)))
+    write(
+        MirrorFile(path), rest, *tables(*whole, gone=Hide(9, -math.inf, suppressed=True), soon=Hide(8, 1714521600.25))
+    )
     found = MirrorFile(path).read()
     assert {each.item.item_id: each for each in found.changes} == {each.item.item_id: each for each in whole}
-    assert sorted(found.hides) == [("gone", 9, None), ("soon", 8, 1714521600.25)]
+    assert sorted(found.hides) == [("gone", 9, None, True, False), ("soon", 8, 1714521600.25, False, False)]
     assert found.model_copy(update={"changes": (), "hides": ()}) == rest
 
 
@@ -94,4 +96,4 @@ def test_one_change_more_encodes_one_piece_more(path):
     little.put("item-7", Hide(9_000, 5.0))
     write(file, Mirrored(), whole, little)
     assert sum(file._pieces[at] is not piece for at, piece in before.items()) == 1
-    assert ("item-7", 9_000, 5.0) in MirrorFile(path).read().hides
+    assert ("item-7", 9_000, 5.0, False, False) in MirrorFile(path).read().hides

@@ -15,10 +15,12 @@ ENTRIES_A_TURN = 1_000
 
 
 class Hide(Struct, frozen=True, gc=False):
-    """All that eligibility needs of a change: which one, and until when (Unix) it lets the item be shown."""
+    """All that eligibility needs of a change: which one, until when (Unix) it lets the item be shown, and why not."""
 
     change_sequence: int
     until_s: float  # -inf: not at all
+    suppressed: bool = False
+    deleted: bool = False
 
 
 V = TypeVar("V", ItemState, Hide)
@@ -93,7 +95,7 @@ def hide_of(change: ItemState | Hide) -> Hide | None:
     if isinstance(change, Hide):
         return change
     if change.suppressed or change.deleted or not change.item.available:
-        return Hide(change.change_sequence, -inf)
+        return Hide(change.change_sequence, -inf, change.suppressed, change.deleted)
     end = change.item.expires_at
     return None if end is None else Hide(change.change_sequence, end.timestamp())
 

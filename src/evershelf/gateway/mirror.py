@@ -75,6 +75,15 @@ class Mirror:
         """`tell` is called with erasures that were not known before."""
         self._told_of_erasures = tell
 
+    def known(self, item_id: str) -> ItemState | Hide | None:
+        """The item's newest change since the snapshot, or what is kept of it."""
+        return self.changes.get(item_id) or self.hides.get(item_id)
+
+    @property
+    def items_changed(self) -> int:
+        """Of how many items something is known that the snapshot does not say."""
+        return len(self.changes) + len(self.hides)
+
     async def start(self) -> None:
         """Takes up what the file holds, looks once whether PostgreSQL has news, and begins to follow."""
         await self._take_up(await asyncio.to_thread(self._file.read))
@@ -213,7 +222,10 @@ class Mirror:
         async with self.steady:
             if content.base <= self._base:  # else the changes between the two bases are missing from it: ask again
                 self._sequence = max(self._sequence, content.sequence, content.sequence_with_hides)
-            hides = ((item_id, Hide(change, -inf if end is None else end)) for item_id, change, end in content.hides)
+            hides = (
+                (item_id, Hide(change, -inf if end is None else end, *why))
+                for item_id, change, end, *why in content.hides
+            )
             known: Iterable[tuple[str, ItemState | Hide]] = chain(
                 ((state.item.item_id, state) for state in content.changes), hides
             )

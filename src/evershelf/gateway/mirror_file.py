@@ -36,7 +36,8 @@ class Mirrored(BaseModel):
     keys: tuple[StoredKey, ...] = ()
     placements: tuple[Placement, ...] = DEFAULT_PLACEMENTS
     changes: tuple[ItemState, ...] = ()
-    hides: tuple[tuple[str, int, float | None], ...] = ()  # id, change, until when (Unix); None: not to be shown
+    # Id, change, until when (Unix; None: not to be shown), whether suppressed, whether deleted.
+    hides: tuple[tuple[str, int, float | None, bool, bool], ...] = ()
     erasure_salt: str = ""  # hex
     erasures: tuple[Erasure, ...] = ()  # the newest, in order
 
@@ -145,7 +146,10 @@ def _changes_json(shard: Mapping[str, ItemState]) -> bytes:
 
 
 def _hides_json(shard: Mapping[str, Hide]) -> bytes:
-    told = [(item_id, hide.change_sequence, _told(hide.until_s)) for item_id, hide in shard.items()]
+    told = [
+        (item_id, hide.change_sequence, _told(hide.until_s), hide.suppressed, hide.deleted)
+        for item_id, hide in shard.items()
+    ]
     return orjson.dumps(told)[1:-1]
 
 

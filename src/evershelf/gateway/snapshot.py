@@ -125,7 +125,7 @@ class SnapshotHolder:
         changes: dict[str, Changed | None] = {}
         ends: dict[str, float] = {}
         for item_id in item_ids:
-            known = self._mirror.changes.get(item_id) or self._mirror.hides.get(item_id)
+            known = self._mirror.known(item_id)
             if known is not None and known.change_sequence <= shelf.catalog_sequence:
                 known = None  # the snapshot has it
             changes[item_id] = self._changed(known) if isinstance(known, ItemState) else None

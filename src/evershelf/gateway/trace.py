@@ -106,7 +106,7 @@ def hidden_reason(parts: Parts, item_id: str, now_s: float) -> FilterReason | No
     shelf = parts.snapshots.current
     if shelf.eligible(item_id, now_s):
         return None
-    state = parts.mirror.changes.get(item_id)
+    state = parts.mirror.known(item_id)
     if not shelf.knows(item_id) or (state is not None and state.deleted):
         return FilterReason.UNKNOWN
     if state is not None and state.suppressed:

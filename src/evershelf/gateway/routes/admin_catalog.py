@@ -18,7 +18,7 @@ from evershelf.contracts.admin_catalog import (
     UserPage,
     UserRow,
 )
-from evershelf.contracts.catalog import User
+from evershelf.contracts.catalog import ItemState, User
 from evershelf.contracts.identifiers import CategoryPath, ItemId
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.recommendations import RecommendationRequest
@@ -163,12 +163,12 @@ def _with_id(parts: Parts, prefix: str, limit: int) -> list[str]:
 
 def _status(parts: Parts, item_id: str) -> ItemStatus:
     shelf, words = parts.snapshots.current, parts.catalog.words
-    state, now_s = parts.mirror.changes.get(item_id), parts.outside.clock.unix_s()
+    state, now_s = parts.mirror.known(item_id), parts.outside.clock.unix_s()
     why_not = hidden_reason(parts, item_id, now_s)
     rank = words.rank(item_id) if words is not None else None
     return ItemStatus(
         item_id=item_id,
-        item=state.item if state is not None else item_of(shelf, item_id),
+        item=state.item if isinstance(state, ItemState) else item_of(shelf, item_id),
         eligible=why_not is None,
         suppressed=state is not None and state.suppressed,
         why_not=why_not,

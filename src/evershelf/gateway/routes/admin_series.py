@@ -121,7 +121,7 @@ async def get_data_health(http: Request, window_s: WindowS = HOUR_S, points_max:
         snapshot_age_s_now=round(max(0.0, parts.outside.clock.unix_s() - shelf.created_at_s), 1),
         snapshot_version=shelf.version,
         snapshot_items=len(shelf),
-        items_changed_since=len(shelf.changes),
+        items_changed_since=parts.mirror.items_changed,
         dead_letters=await _dead_letters(parts),
     )
 

@@ -54,7 +54,7 @@ async def get_dependencies(request: Request) -> Dependencies:
                 name="snapshot",
                 state=DependencyState.UP if parts.snapshots.has_snapshot else DependencyState.DOWN,
                 since_s=_since(parts, shelf.created_at_s),
-                detail=f"Version {shelf.version}, {len(shelf)} items, {len(shelf.changes)} changed since.",
+                detail=f"Version {shelf.version}, {len(shelf)} items, {parts.mirror.items_changed} changed since.",
             ),
             _spool(parts, counts.pending),
         ]
