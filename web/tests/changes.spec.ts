@@ -106,7 +106,7 @@ test("rotate a key, and end the old one early", async () => {
   await old.getByRole("button", { name: "Revoke" }).click();
   await dialog.getByRole("button", { name: "Revoke" }).click();
   await expect(rows.filter({ hasText: "revoked" })).toHaveCount(1);
-  await expect(rows.filter({ hasNotText: "revoked" }).getByRole("button", { name: "Rotate" })).toBeVisible();
+  await expect(rows.filter({ hasNotText: "revoked" }).getByRole("button", { name: "Rotate a shop that rotates" })).toBeVisible();
 });
 
 test("the audit log knows of all of it", async () => {
