@@ -52,7 +52,7 @@ def small_parts(**given: object) -> SimpleNamespace:
         "erasures": SimpleNamespace(forbids_event=lambda _: False),  # nobody was erased
         "outside": Outside(),
         "telemetry": Telemetry(),
-        "mirror": SimpleNamespace(keys=keys, placements=placements),
+        "mirror": SimpleNamespace(keys=keys, placements=placements, items_changed=0),
         "database": SimpleNamespace(pool=None, state=DependencyState.DOWN, since_s=None, detail="away"),
     }
     return SimpleNamespace(**(parts | given))
