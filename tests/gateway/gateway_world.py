@@ -138,6 +138,18 @@ async def serving(settings: GatewaySettings, outside: Outside | None = None) -> 
             await task
 
 
+@asynccontextmanager
+async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to the gateway, for as long as a test is patient."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            yield reader, writer
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
 async def make_keys(pool: Pool) -> dict[str, str]:
     """A plain key for each scope by its name, one with no scope at all, and a revoked one."""
     scopes = {scope.value: [scope] for scope in Scope} | {"none": [], "revoked": list(Scope)}

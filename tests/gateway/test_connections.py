@@ -20,6 +20,7 @@ from evershelf.registry.store import DirectoryRegistry
 from evershelf.training.snapshot import refresh
 from tests.gateway.gateway_world import (
     PATIENCE_S,
+    connection,
     eventually,
     make_keys,
     open_world,
@@ -42,17 +43,6 @@ async def world(postgres, tmp_path_factory):
     limits = {"gateway_head_bytes_max": HEAD_BYTES_MAX, "gateway_head_s_max": HEAD_S_MAX}
     async with open_world(postgres.url, folder, **limits) as world:
         yield world
-
-
-@asynccontextmanager
-async def connection(port: int):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            yield reader, writer
-    finally:
-        writer.close()
-        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 def request(key: str, method: str = "GET", path: str = ASK, body: bytes = b"", more: str = "") -> bytes:

@@ -11,8 +11,8 @@ import pytest_asyncio
 from evershelf.contracts.keys import Scope
 from evershelf.contracts.recommendations import Recommendation
 from evershelf.storage.keys import create_key, mint_key, revoke_key
-from tests.gateway.gateway_world import SECRET, eventually, open_world
-from tests.gateway.test_connections import ASK, answer, connection
+from tests.gateway.gateway_world import SECRET, connection, eventually, open_world
+from tests.gateway.test_connections import ASK, answer
 from tests.gateway.test_shed import LIMIT, carrying
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

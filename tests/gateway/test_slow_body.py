@@ -2,29 +2,18 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import pytest
 
 from evershelf.gateway.body_limit import BATCHES_BYTES_MAX
-from tests.gateway.gateway_world import PATIENCE_S, eventually, open_world, raw_event
+from tests.gateway.gateway_world import PATIENCE_S, connection, eventually, open_world, raw_event
 
 
 def head(key: str, length: int, path: str = "/v1/events") -> bytes:
     """The head of a POST whose body has this length."""
     lines = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
     return f"{lines}Content-Length: {length}\r\n\r\n".encode()
-
-
-@asynccontextmanager
-async def connection(port: int):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            yield reader, writer
-    finally:
-        writer.close()
-        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 async def test_a_body_that_stops_arriving_is_refused_and_its_connection_closed(postgres, tmp_path):
