@@ -15,9 +15,9 @@ from evershelf.contracts.erasures import Erasure
 from evershelf.contracts.keys import StoredKey
 from evershelf.contracts.placements import DEFAULT_PLACEMENTS, Placement
 from evershelf.gateway.item_changes import Hide
+from evershelf.registry.artifact import sha256_of
 
 ERASURES_A_PIECE = 500
-BLOCK_BYTES = 1 << 18
 _IN_PIECES = frozenset({"changes", "hides", "erasures"})
 
 log = structlog.get_logger()
@@ -89,7 +89,7 @@ class MirrorFile:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        if _sha256(incoming) != written.digest():
+        if sha256_of(incoming) != written.hexdigest():
             raise ValueError("the mirror's file is not what was written")
         incoming.replace(self._path)
 
@@ -160,11 +160,3 @@ def _told(until_s: float) -> float | None:
 def _erasures_json(erasures: Sequence[Erasure], number: int) -> bytes:
     piece = erasures[number * ERASURES_A_PIECE : (number + 1) * ERASURES_A_PIECE]
     return b",".join([erasure.model_dump_json().encode() for erasure in piece])
-
-
-def _sha256(path: Path) -> bytes:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            found.update(block)
-    return found.digest()

@@ -7,7 +7,6 @@ backup.json                 what there is, with the SHA-256 of every file
 """
 
 import asyncio
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ import evershelf
 from evershelf.contracts.erasures import Erasure
 from evershelf.contracts.manifest import AliasPointer
 from evershelf.registry.aliases import CHALLENGER, CHAMPION, CURRENT, PREVIOUS
-from evershelf.registry.artifact import ArtifactRefused, sync_folder, write_durably
+from evershelf.registry.artifact import ArtifactRefused, sha256_of, sync_folder, write_durably
 from evershelf.registry.manifests import manifest_text
 from evershelf.registry.signatures import KeyRing
 from evershelf.registry.store import Kind, Registry, parse_kind
@@ -37,7 +36,6 @@ ALIASES: tuple[tuple[Kind, str], ...] = (
     ("models", CHAMPION), ("models", PREVIOUS), ("models", CHALLENGER), ("snapshots", CURRENT),
 )  # fmt: skip
 NOT_KEPT = frozenset({"database_url"})  # only known while the installation runs
-READ_BYTES = 2**20
 LOOKS_AT_ALIASES_MAX = 5
 OnStep = Callable[[str], None]
 
@@ -91,7 +89,7 @@ def back_up(home: Installation, url: str, registry: Registry, target: Path, on_s
         schema_version=dumped.schema_version,
         tables={name: Table.model_validate(asdict(table)) for name, table in dumped.tables.items()},
         aliases=aliases,
-        files={str(path.relative_to(target)): _sha256(path) for path in _files(target)},
+        files={str(path.relative_to(target)): sha256_of(path) for path in _files(target)},
     )
     _write_last(target, manifest.model_dump_json(indent=2))
     on_step(f"whole: {len(manifest.files)} files in {target}")
@@ -132,7 +130,7 @@ def opened(source: Path, on_step: OnStep) -> BackupManifest:
         raise BackupError(f"{source / MANIFEST} is damaged, or of a newer Evershelf") from error
     for name, sha256 in manifest.files.items():
         path = source / name
-        if ".." in Path(name).parts or not path.is_file() or _sha256(path) != sha256:
+        if ".." in Path(name).parts or not path.is_file() or sha256_of(path) != sha256:
             raise BackupError(f"{path} is missing or damaged: this backup cannot be restored")
     on_step(f"verified: {len(manifest.files)} files of {manifest.made_at:%Y-%m-%d %H:%M} UTC")
     return manifest
@@ -239,14 +237,6 @@ def _moves(
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(READ_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _write_last(target: Path, text: str) -> None:
