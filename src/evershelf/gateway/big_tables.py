@@ -4,36 +4,38 @@ The interpreter changes threads between two bytecodes only. A dict that grows pa
 (28 ms on the machine of docs/reference/performance.md), and freeing such a one takes as long, whichever thread does it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from threading import Thread
+from typing import TypeVar
 from weakref import finalize
 
 # Of a plain dict, which is the quickest: it copies 175,000 entries at most.
 PLAIN_UP_TO = 200_000
-SHARDS = 64
+SHARDS = 256
 STRETCH = 10_000  # entries of a list freed in one go
 FREED_AT_ONCE = 1_000  # entries of all tables for which a thread is not worth it
 
 Positions = Mapping[str, int]
+V = TypeVar("V")
 
 
-class _Sharded(Positions):
-    """Each id in the dict that its hash chooses."""
+class Sharded(Mapping[str, V]):
+    """What belongs to each id, in the dict that its hash chooses."""
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        self.shards: list[dict[str, int]] = [{} for _ in range(SHARDS)]
-        self._length = len(ids)
-        for position, item_id in enumerate(ids):
-            self.shards[_shard(item_id)][item_id] = position
+    def __init__(self, entries: Iterable[tuple[str, V]] = ()) -> None:
+        self.shards: list[dict[str, V]] = [{} for _ in range(SHARDS)]
+        for item_id, value in entries:
+            self.shards[shard_of(item_id)][item_id] = value
+        self._length = sum(map(len, self.shards))
 
-    def __getitem__(self, item_id: str) -> int:
-        return self.shards[_shard(item_id)][item_id]
+    def __getitem__(self, item_id: str) -> V:
+        return self.shards[shard_of(item_id)][item_id]
 
-    def get(self, item_id: str, default: int | None = None) -> int | None:  # type: ignore[override]  # no other default is asked for
-        return self.shards[_shard(item_id)].get(item_id, default)
+    def get(self, item_id: str, default: None = None) -> V | None:  # type: ignore[override]  # no other is asked for
+        return self.shards[shard_of(item_id)].get(item_id, default)
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self.shards[_shard(item_id)]
+        return item_id in self.shards[shard_of(item_id)]
 
     def __iter__(self) -> Iterator[str]:
         return (item_id for shard in self.shards for item_id in shard)
@@ -42,7 +44,7 @@ class _Sharded(Positions):
         return self._length
 
 
-def _shard(item_id: object) -> int:
+def shard_of(item_id: object) -> int:
     """By bits that the dict itself does not begin with: else its keys would crowd into a few of its places."""
     return (hash(item_id) >> 32) % SHARDS
 
@@ -50,7 +52,7 @@ def _shard(item_id: object) -> int:
 def positions(ids: Sequence[str]) -> Positions:
     """Where each of distinct ids stands."""
     if len(ids) > PLAIN_UP_TO:
-        return _Sharded(ids)
+        return Sharded((item_id, position) for position, item_id in enumerate(ids))
     return {item_id: position for position, item_id in enumerate(ids)}
 
 
@@ -68,7 +70,7 @@ def _free(tables: list[object]) -> None:
     """What lies in a dict is freed like what is given: it may be large as well."""
     while tables:
         match tables.pop():
-            case _Sharded(shards=shards):
+            case Sharded(shards=shards):
                 while shards:
                     shards.pop()
             case dict() as found:

@@ -8,8 +8,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from evershelf.contracts.catalog import ItemState
+from evershelf.gateway.big_tables import SHARDS, Sharded, shard_of
 
-SHARDS = 256
 # Of those that are dropped, or laid over another snapshot: some milliseconds.
 ENTRIES_A_TURN = 1_000
 
@@ -26,13 +26,12 @@ class Hide(Struct, frozen=True, gc=False):
 V = TypeVar("V", ItemState, Hide)
 
 
-class ItemChanges(Mapping[str, V]):
-    """Each item's newest change, in the shard that the hash of its id chooses."""
+class ItemChanges(Sharded[V]):
+    """Each item's newest change."""
 
     def __init__(self) -> None:
-        self._shards: list[dict[str, V]] = [{} for _ in range(SHARDS)]
+        super().__init__()
         self._held: set[int] = set()
-        self._length = 0
 
     def put(self, item_id: str, change: V) -> None:
         """In place of the item's change before."""
@@ -51,11 +50,11 @@ class ItemChanges(Mapping[str, V]):
     def forget(self, sequence: int) -> Iterator[None]:
         """Drops what is not above `sequence`, a small part with each step."""
         looked_at = 0
-        for number, shard in enumerate(self._shards):
+        for number, shard in enumerate(self.shards):
             kept = {item_id: change for item_id, change in shard.items() if change.change_sequence > sequence}
             if len(kept) < len(shard):
                 self._length -= len(shard) - len(kept)
-                self._shards[number] = kept
+                self.shards[number] = kept
                 self._held.discard(number)
             looked_at += len(shard)
             if looked_at >= ENTRIES_A_TURN:
@@ -65,29 +64,14 @@ class ItemChanges(Mapping[str, V]):
     def held(self) -> Sequence[Mapping[str, V]]:
         """The shards as they are now, for as long as somebody wants them: a change makes a copy of the one it is in."""
         self._held = set(range(SHARDS))
-        return tuple(self._shards)
-
-    def __getitem__(self, item_id: str) -> V:
-        return self._shards[_shard(item_id)][item_id]
-
-    def get(self, item_id: str, default: None = None) -> V | None:  # type: ignore[override]  # no other is asked for
-        return self._shards[_shard(item_id)].get(item_id, default)
-
-    def __contains__(self, item_id: object) -> bool:
-        return item_id in self._shards[_shard(item_id)]
-
-    def __iter__(self) -> Iterator[str]:
-        return (item_id for shard in self._shards for item_id in shard)
-
-    def __len__(self) -> int:
-        return self._length
+        return tuple(self.shards)
 
     def _own(self, item_id: str) -> dict[str, V]:
-        number = _shard(item_id)
+        number = shard_of(item_id)
         if number in self._held:
             self._held.remove(number)
-            self._shards[number] = self._shards[number].copy()
-        return self._shards[number]
+            self.shards[number] = self.shards[number].copy()
+        return self.shards[number]
 
 
 def hide_of(change: ItemState | Hide) -> Hide | None:
@@ -105,8 +89,3 @@ def in_turns(item_ids: Mapping[str, V]) -> Iterator[list[str]]:
     left = iter(item_ids)
     while part := list(islice(left, ENTRIES_A_TURN)):
         yield part
-
-
-def _shard(item_id: object) -> int:
-    """By bits that the dict itself does not begin with: else its keys would crowd into a few of its places."""
-    return (hash(item_id) >> 32) % SHARDS
