@@ -117,11 +117,15 @@ class Caller:
         return self._key
 
 
+def key_secret(parts: Parts) -> bytes:
+    """What the keys of this installation are hashed with."""
+    return bytes.fromhex(parts.settings.key_secret.get_secret_value())
+
+
 def _find(parts: Parts, parsed: ParsedKey) -> StoredKey | None:
-    secret = bytes.fromhex(parts.settings.key_secret.get_secret_value())
     stored = parts.mirror.keys.get(parsed.key_id)
     digest = stored.digest if stored is not None else _NO_DIGEST
-    right = hmac.compare_digest(key_digest(secret, parsed.secret_part), digest)
+    right = hmac.compare_digest(key_digest(key_secret(parts), parsed.secret_part), digest)
     return stored if right and stored is not None and not _is_revoked(parts, stored) else None
 
 

@@ -23,6 +23,7 @@ from evershelf.contracts.admin_operation import (
 from evershelf.contracts.keys import StoredKey
 from evershelf.contracts.problems import ProblemType
 from evershelf.contracts.settings import ENV_PREFIX
+from evershelf.gateway.auth import key_secret
 from evershelf.gateway.parts import Parts, parts_of
 from evershelf.gateway.problems import ProblemError
 from evershelf.gateway.routes.operator import Limit, Operator, not_found, stored
@@ -80,7 +81,7 @@ async def get_keys(http: Request, operator: Operator, after: Text = None, limit:
 async def make_key(http: Request, operator: Operator, wanted: KeyRequest) -> NewKey:
     """Make a key and tell it, this once. It works on every gateway within seconds; audited."""
     parts = parts_of(http)
-    plain, kept = mint_key(_key_secret(parts), wanted.name, wanted.scopes, quota_per_s=wanted.quota_per_s)
+    plain, kept = mint_key(key_secret(parts), wanted.name, wanted.scopes, quota_per_s=wanted.quota_per_s)
     await stored(parts, lambda pool: create_key(pool, kept, actor=operator.name))
     return NewKey(key=plain, row=_key_row(kept, operator))
 
@@ -94,7 +95,7 @@ async def rotate(http: Request, operator: Operator, key_id: str, wanted: Rotatio
     parts = parts_of(http)
     if key_id == operator.key_id and wanted.overlap_s == 0:
         raise ProblemError(ProblemType.CONFLICT, "This is the key that asks: give it an overlap.")
-    secret, overlap = _key_secret(parts), timedelta(seconds=wanted.overlap_s)
+    secret, overlap = key_secret(parts), timedelta(seconds=wanted.overlap_s)
     made = await stored(parts, lambda pool: rotate_key(pool, secret, key_id, overlap=overlap, actor=operator.name))
     if made is None:
         await _kept_key(parts, key_id)
@@ -120,10 +121,6 @@ async def get_settings(http: Request) -> SettingsTold:
     origins = await asyncio.to_thread(settings.origins)
     rows = [_setting_row(name, getattr(settings, name), origin) for name, origin in origins.items()]
     return SettingsTold(version=__version__, settings=rows)
-
-
-def _key_secret(parts: Parts) -> bytes:
-    return bytes.fromhex(parts.settings.key_secret.get_secret_value())
 
 
 async def _kept_key(parts: Parts, key_id: str) -> StoredKey:
