@@ -58,8 +58,7 @@ def test_settings_page_tells_the_defaults_that_hold():
         if field.is_required():
             return "required"
         default = field.get_default()
-        empty = "empty" if default == "" else None
-        return "not set" if default is None else empty or f"`{default}`"
+        return {None: "not set", "": "empty"}.get(default, f"`{default}`")
 
     held: dict[str, set[str]] = {}
     for _, cls in settings_classes():
