@@ -106,5 +106,9 @@ async def test_a_challenger_whose_items_are_gone_is_withdrawn_by_itself(life):
     await eventually(told_everywhere)
     exposed = sum(answer.model_version == "m3" for answer in life.answers)
     assert exposed <= len(life.answers) * 0.05
-    page = (await life.world.client.get("/v1/admin/audit")).json()
-    assert {"canary.start", "canary.withdraw"} <= {row["action"] for row in page["entries"]}
+
+    async def audited():  # after the alias has moved
+        page = (await life.world.client.get("/v1/admin/audit")).json()
+        return {"canary.start", "canary.withdraw"} <= {row["action"] for row in page["entries"]}
+
+    await eventually(audited)
