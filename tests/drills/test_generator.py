@@ -1,6 +1,8 @@
 """The generator sends on schedule, answers or not, and says truly what became of every request."""
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -9,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from evershelf.drills.answers import Answer, Mishap
-from evershelf.drills.load import Load
+from evershelf.drills.load import GeneratorFailedError, Load
 from evershelf.drills.plan import Ask, Plan, Stream
 
 PATIENCE_S = 30.0
@@ -53,7 +55,7 @@ async def sent(*streams: Stream, seconds: float = 1.0, give_up_s: float = 10.0) 
     load = Load(Plan(seconds, streams, give_up_s=give_up_s))
     try:
         await asyncio.to_thread(load.wait, PATIENCE_S)
-        return load.answers()
+        return list(load.answers())
     finally:
         load.close()
 
@@ -169,11 +171,33 @@ async def test_sigterm_ends_the_schedule_and_keeps_the_log():
         try:
             await asyncio.sleep(1.0)
             await asyncio.to_thread(load.end)
-            answers = load.answers()
+            answers = list(load.answers())
         finally:
             load.close()
     assert 0 < len(answers) < 60_000
     assert {each.status for each in answers} == {200}
+
+
+async def test_a_stream_may_have_more_asks_than_any_drill_sends():
+    # Promise: every request is in the log, whichever of 100,000 it was.
+    asks = tuple(Ask("GET", f"/{number}") for number in range(100_000))
+    async with server(good) as port:
+        answers = await sent(Stream("all", (port,), 100.0, asks))
+    assert len({each.ask for each in answers}) == len(answers) == 100
+    assert max(each.ask for each in answers) > 65_535
+
+
+async def test_a_generator_that_failed_is_not_judged():
+    # Promise: half a log is not taken for a whole one.
+    async with server(good) as port:
+        load = Load(Plan(600.0, (stream(port),)))
+        try:
+            os.kill(load.pid, signal.SIGKILL)
+            await asyncio.to_thread(load.end)
+            with pytest.raises(GeneratorFailedError):
+                load.answers()
+        finally:
+            load.close()
 
 
 @pytest.mark.parametrize("seed", [1, 2])

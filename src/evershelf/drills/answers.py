@@ -7,7 +7,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
-_HEAD = struct.Struct("<dddHHHBBI")
+_HEAD = struct.Struct("<dddHIHBBI")
 
 
 class Mishap(IntEnum):

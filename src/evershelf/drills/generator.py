@@ -32,6 +32,10 @@ TURN_S = 0.001
 LOG_BUFFER_BYTES = 4 * 2**20
 
 
+class LogIncompleteError(Exception):
+    """A request was begun whose end was not logged."""
+
+
 @dataclass(slots=True, eq=False)
 class _Request:
     due_s: float
@@ -200,13 +204,14 @@ class _Sender:
         self._under_way: dict[_Request, None] = {}
         self._impatient = any(stream.retry_after_ms for stream in plan.streams)
         self._stopping = asyncio.Event()
+        self._begun = self._logged = 0
 
     def stop(self) -> None:
         """No further request is sent; what is under way may still be answered."""
         self._stopping.set()
 
     async def run(self, began_s: float) -> None:
-        """Sends everything, then waits for what is under way, at most `give_up_s`."""
+        """Sends everything, then waits for what is under way, at most `give_up_s`. Raises LogIncompleteError."""
         await self._send(began_s)
         give_up_at_s = time.monotonic() + self.plan.give_up_s
         while self._under_way and time.monotonic() < give_up_at_s:
@@ -216,6 +221,8 @@ class _Sender:
             self._end(request, 0, Mishap.NO_ANSWER if request.attempts else Mishap.NO_CONNECTION, b"")
         for pool in self._pools.values():
             pool.close()
+        if self._logged != self._begun:
+            raise LogIncompleteError(f"of {self._begun} requests {self._begun - self._logged} are not in the log")
 
     def over(self, request: _Request, status: int, mishap: Mishap, body: bytes) -> None:
         """A request was answered; a server's failure is asked again if its stream does so."""
@@ -249,6 +256,7 @@ class _Sender:
                 self._give_up_impatiently()
 
     def _ask(self, request: _Request) -> None:
+        self._begun += 1
         self._under_way[request] = None
         self._pool(request).ask(request)
 
@@ -285,6 +293,7 @@ class _Sender:
             request.attempts, body,
         )  # fmt: skip
         write_answer(self._log, answer)
+        self._logged += 1
 
 
 async def generate(plan: Plan, log_path: Path) -> None:

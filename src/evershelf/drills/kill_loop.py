@@ -82,7 +82,7 @@ async def kill_loop(rig: Rig, *, kills: int, seed: int) -> KillReport:
         load.end()
     try:
         outcome = judged(load, rig.shop.catalog)
-        answers = load.answers()
+        answers = list(load.answers())
     finally:
         load.close()
     lost, twice = await missing_events(rig, user, outcome.acknowledged)

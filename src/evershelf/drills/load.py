@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,10 @@ END_TIMEOUT_S = 60.0
 # Answers are logged to memory where there is such a file system: a disk that syncs the spool has enough to do.
 MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 EVENTS_STREAM = "events"
+
+
+class GeneratorFailedError(Exception):
+    """The generator did not end as it should: what it logged says less than what happened."""
 
 
 class Load:
@@ -70,9 +74,11 @@ class Load:
             self._child.kill()
             self._child.wait()
 
-    def answers(self) -> list[Answer]:
-        """The log, once the load is over."""
-        return list(read_answers(self.log_path))
+    def answers(self) -> Iterator[Answer]:
+        """The log, once the load is over. Raises GeneratorFailedError where a request may be missing from it."""
+        if self._child.returncode != 0:
+            raise GeneratorFailedError(f"the load generator ended with {self._child.returncode}: its log is not whole")
+        return read_answers(self.log_path)
 
     def close(self) -> None:
         """Ends the generator and removes its log."""
@@ -97,11 +103,11 @@ class Judged:
 
 
 def judged(load: Load, catalog: Catalog) -> Judged:
-    """Reads and judges the log of a load that is over."""
+    """Reads and judges the log of a load that is over. Raises GeneratorFailedError."""
     verdicts: list[Verdict] = []
     acknowledged: set[UUID] = set()
     refused = unanswered = odd = 0
-    for answer in read_answers(load.log_path):
+    for answer in load.answers():
         stream = load.plan.streams[answer.stream]
         if stream.name != EVENTS_STREAM:
             verdicts.append(judge(answer, stream.asks[answer.ask], catalog))
