@@ -1,12 +1,16 @@
 """The model hop's promises: one wait per request, batches without waiting, bounds, fairness between replicas."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
+
+import pytest
 
 from evershelf.contracts.events import EventType
 from evershelf.contracts.recommendations import Reason
 from evershelf.gateway.hop import HopUnavailable
 from evershelf.gateway.inference_client import InferenceClient
+from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.settings import GatewaySettings
 from evershelf.gateway.telemetry import Telemetry
@@ -28,12 +32,15 @@ async def asking(hops: int = 1, **changed):
     settings = GatewaySettings(key_secret="00" * 32, inference_url=urls, **(PATIENT | changed))
     fakes = [FakeHop() for _ in range(hops)]
     left = iter(fakes)
-    client = InferenceClient(settings, Telemetry(), outside=Outside(), open_hop=lambda *_: next(left))
+    loop_lag, outside = LoopLag(), Outside()
+    client = InferenceClient(settings, Telemetry(), loop_lag=loop_lag, outside=outside, open_hop=lambda *_: next(left))
+    await loop_lag.start()
     await client.start()
     try:
         yield client, fakes
     finally:
         await client.close()
+        await loop_lag.close()
 
 
 def ask(client, name: str, remaining_ms: float = LONG_MS, **changed) -> "asyncio.Task":
@@ -240,6 +247,23 @@ async def test_what_is_wrong_with_whole_lists_only_shows_in_a_probe_too():
             await turns()
         await eventually(lambda: len(hop.probes) == 4)  # after three that went well it would have closed
         assert client.circuit is not State.CLOSED
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+async def test_what_our_own_loop_is_late_is_no_fault_of_a_replica(whose):
+    # Promise (G16): a gateway that is busy with something else keeps asking; a replica as slow as that is left alone.
+    async with asking(gateway_inference_slow_ms=50.0) as (client, (hop,)):
+        for _ in range(25):
+            task = ask(client, "a")
+            await turns()
+            if whose == "ours":
+                time.sleep(0.07)  # noqa: ASYNC251 - the pause is the point
+            else:
+                await asyncio.sleep(0.07)
+            if not task.done():
+                hop.calls[-1].answer()
+            await task
+        assert (client.circuit is State.CLOSED) is (whose == "ours")
 
 
 async def test_the_least_busy_replica_is_asked():

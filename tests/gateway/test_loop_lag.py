@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from evershelf.gateway.loop_lag import SAMPLE_S, LoopLag
 
 HELD_S = 0.2
@@ -43,3 +45,19 @@ async def test_a_clock_of_the_worlds_own_is_obeyed():
     assert round(lag.lag_ms) == 500
     await lag.close()
     assert lag.lag_ms == 0
+
+
+async def test_attentive_time_stands_still_while_the_loop_is_late():
+    # Promise: what is measured with it is what others took, whether or not the pause has been sampled yet.
+    now_s = 100.0
+    lag = LoopLag(lambda: now_s)
+    await lag.start()
+    began_s = lag.attentive_s
+    now_s += SAMPLE_S + 0.5
+    unsampled_s = lag.attentive_s - began_s
+    await until(lambda: lag.lag_ms < 500)
+    assert unsampled_s == pytest.approx(SAMPLE_S)
+    assert lag.attentive_s - began_s == pytest.approx(SAMPLE_S)
+    now_s += SAMPLE_S
+    assert lag.attentive_s - began_s == pytest.approx(2 * SAMPLE_S)
+    await lag.close()

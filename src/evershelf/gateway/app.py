@@ -93,7 +93,7 @@ def _build(settings: GatewaySettings, outside: Outside) -> Parts:
         shed=ShedAnswers(snapshots, mirror, history, told=(telemetry, series), outside=outside),
         spool=spool,
         shipper=Shipper(spool, database, settings, outside=outside),
-        inference=InferenceClient(settings, telemetry, outside=outside),
+        inference=InferenceClient(settings, telemetry, loop_lag=loop_lag, outside=outside),
         decisions=decisions,
         erasures=Erasures(mirror, history, decisions),
         series=series,

@@ -6,11 +6,13 @@ off the path of any request.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from evershelf.contracts.health import DependencyState, ReplicaHealth
 from evershelf.contracts.recommendations import Reason
+from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.rank_wire import Answer
 from evershelf.gateway.settings import GatewaySettings
@@ -26,6 +28,13 @@ BUSY = frozenset({429, 503})
 log = structlog.get_logger()
 
 
+class Moment(NamedTuple):
+    """When a call began: in monotonic seconds, and in those during which our event loop was on time."""
+
+    at_s: float
+    attentive_s: float
+
+
 class Circuit:
     """`probe` asks the replica one cheap question, within the milliseconds given, and says what came of it."""
 
@@ -36,12 +45,14 @@ class Circuit:
         settings: GatewaySettings,
         telemetry: Telemetry,
         *,
+        loop_lag: LoopLag,
         outside: Outside,
     ) -> None:
         self._name = name
         self._probe = probe
         self._settings = settings
         self._telemetry = telemetry
+        self._loop_lag = loop_lag
         self._clock, self._random = outside.clock, outside.random
         self._limits = Limits()
         self._breaker = Breaker()
@@ -84,27 +95,36 @@ class Circuit:
             p50_ms=round(self.p50_ms, 3),
         )
 
-    def answered(self, answers: Sequence[Answer], *, began_s: float, in_flight: int, slow_told: bool) -> None:
+    def moment(self) -> Moment:
+        """Now."""
+        return Moment(self._clock.monotonic_s(), self._loop_lag.attentive_s)
+
+    def taken_ms(self, began: Moment) -> float:
+        """How long the replica has taken since then: what our own event loop was late is no fault of it."""
+        return (self._loop_lag.attentive_s - began.attentive_s) * 1_000
+
+    def answered(self, answers: Sequence[Answer], *, began: Moment, in_flight: int, slow_told: bool) -> None:
         """A call has ended, with an answer for each of its questions; `in_flight` were in hand, these included."""
         now_s = self._clock.monotonic_s()
         worst = next((answer for answer in answers if answer.trouble is not None), answers[0])
         if worst.status in BUSY and worst.trouble is not Reason.NO_MODEL:
             self.congested()
         if worst.trouble is None:
-            self._times = observed(self._times, (now_s - began_s) * 1_000, now_s=now_s)
+            self._times = observed(self._times, (now_s - began.at_s) * 1_000, now_s=now_s)
             self._limiter = after_answers(self._limiter, self._bounds, answers=len(answers), in_flight=in_flight)
-        call = Call.IGNORED if worst.status in OUR_FAULT | BUSY else self._judged(worst.trouble, began_s)
+        call = Call.IGNORED if worst.status in OUR_FAULT | BUSY else self._judged(worst.trouble, self.taken_ms(began))
         if not (slow_told and call is Call.SLOW):
-            self._record(call, began_s)
+            self._record(call, began)
         self._see(DependencyState.UP if worst.trouble is None else DependencyState.DOWN)
 
-    def lasting(self, *, began_s: float) -> None:
+    def lasting(self, *, began: Moment) -> None:
         """A call is slow, which counts while it lasts: a frozen process is found out before the longest deadline."""
-        self._record(Call.SLOW, began_s)
+        self._record(Call.SLOW, began)
 
     def missed(self, *, asked_s: float) -> None:
         """A question's deadline came before its answer."""
-        if self._judged(Reason.DEADLINE_EXCEEDED, asked_s) is not Call.IGNORED:
+        elapsed_ms = (self._clock.monotonic_s() - asked_s) * 1_000
+        if self._judged(Reason.DEADLINE_EXCEEDED, elapsed_ms) is not Call.IGNORED:
             self.congested()
 
     def congested(self) -> None:
@@ -132,28 +152,28 @@ class Circuit:
 
     async def _is_well(self) -> bool:
         """Well is who answers a probe soundly and not slowly."""
-        began_s = self._clock.monotonic_s()
+        began = self.moment()
         try:
             answer = await self._probe(self._settings.gateway_inference_probe_ms)
         except Exception as error:  # noqa: BLE001 - the source boundary: no bug may end the probing
             self._telemetry.caught("inference_probe", error)
             return False
-        well = self._judged(answer.trouble, began_s) is Call.GOOD
+        well = self._judged(answer.trouble, self.taken_ms(began)) is Call.GOOD
         self._see(DependencyState.UP if well else DependencyState.DOWN)
         return well
 
-    def _judged(self, trouble: Reason | None, began_s: float) -> Call:
+    def _judged(self, trouble: Reason | None, elapsed_ms: float) -> Call:
         return judge(
             trouble or Reason.PERSONALIZED,
-            elapsed_ms=(self._clock.monotonic_s() - began_s) * 1_000,
+            elapsed_ms=elapsed_ms,
             p50_ms=self.p50_ms,
             slow_ms=self._settings.gateway_inference_slow_ms,
             patience_ms=self._settings.gateway_inference_patience_ms,
         )
 
-    def _record(self, call: Call, began_s: float) -> None:
+    def _record(self, call: Call, began: Moment) -> None:
         now_s = self._clock.monotonic_s()
-        self._become(breaker.record(self._breaker, call, self._limits, began_s=began_s, now_s=now_s))
+        self._become(breaker.record(self._breaker, call, self._limits, began_s=began.at_s, now_s=now_s))
 
     def _become(self, after: Breaker) -> None:
         if after.state is not self._breaker.state:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from evershelf.contracts.events import EventType
 from evershelf.contracts.health import DependencyState, ReplicaHealth
 from evershelf.contracts.recommendations import Reason
-from evershelf.gateway.circuit import BUSY, OUR_FAULT, Circuit
+from evershelf.gateway.circuit import BUSY, OUR_FAULT, Circuit, Moment
 from evershelf.gateway.hop import Address, Hop, HopError, HopReply, HopUnavailable, HttpHop
+from evershelf.gateway.loop_lag import LoopLag
 from evershelf.gateway.outside import Outside
 from evershelf.gateway.rank_wire import RANK_PATH, Answer, Told, encode_question, join_questions, read_answers
 from evershelf.gateway.settings import GatewaySettings
@@ -30,6 +31,8 @@ from evershelf.policy.retries import RetryBudget, after_call, spend
 
 # A call that lasts longer no longer holds its slot: one slow call must not keep the others waiting.
 SLOT_S_MAX = 0.02
+# Timers are no finer: a call that is nearly slow is looked at again after so long.
+LOOK_S_MIN = 0.001
 # Of its limit a replica may have in hand when it is asked a spare question.
 SPARE_SHARE_MAX = 0.5
 # A page of items: what is wrong with a list does not show in a single item, and its replica would be tried on users.
@@ -44,6 +47,7 @@ class InferenceClient:
         settings: GatewaySettings,
         telemetry: Telemetry,
         *,
+        loop_lag: LoopLag,
         outside: Outside,
         open_hop: Callable[[Address, GatewaySettings], Hop] | None = None,
     ) -> None:
@@ -53,9 +57,12 @@ class InferenceClient:
         self._random = outside.random
         addresses = [Address.of(url.strip()) for url in settings.inference_url.split(",")]
         self._replicas = [
-            Replica(str(address), (open_hop or _http_hop)(address, settings), settings, telemetry, outside=outside)
+            Replica(
+                str(address), (open_hop or _http_hop)(address, settings), settings, telemetry,
+                loop_lag=loop_lag, outside=outside,
+            )
             for address in addresses
-        ]
+        ]  # fmt: skip
         self._retries = RetryBudget()
 
     async def start(self) -> None:
@@ -183,7 +190,7 @@ class _Batch:
 
     questions: list[Question]
     call: "asyncio.Future[HopReply]"
-    sent_s: float
+    sent: Moment
     timer: asyncio.TimerHandle | None = None
     holds_slot: bool = True
     slow_told: bool = False
@@ -198,13 +205,20 @@ class Replica:
     """One inference process as the gateway uses it: its slots, and what collects meanwhile. On the event loop only."""
 
     def __init__(
-        self, name: str, hop: Hop, settings: GatewaySettings, telemetry: Telemetry, *, outside: Outside
+        self,
+        name: str,
+        hop: Hop,
+        settings: GatewaySettings,
+        telemetry: Telemetry,
+        *,
+        loop_lag: LoopLag,
+        outside: Outside,
     ) -> None:
         self._hop = hop
         self._settings = settings
         self._telemetry = telemetry
         self._clock_s = outside.clock.monotonic_s
-        self.circuit = Circuit(name, self._probe, settings, telemetry, outside=outside)
+        self.circuit = Circuit(name, self._probe, settings, telemetry, loop_lag=loop_lag, outside=outside)
         self._collecting: list[Question] = []
         self._batches: set[_Batch] = set()
         self._spares: set[_Batch] = set()
@@ -286,7 +300,7 @@ class Replica:
     def _send(self, questions: list[Question]) -> None:
         batch = self._posted(questions)
         if (
-            max(batch.sent_s - each.asked_s for each in questions) * 1_000
+            max(batch.sent.at_s - each.asked_s for each in questions) * 1_000
             > self._settings.gateway_inference_queue_ms_max
         ):
             self.circuit.congested()
@@ -307,17 +321,23 @@ class Replica:
             headers += b"Traceparent: %b\r\n" % traced.encode()
         if not any(each.evidence for each in questions):
             headers += b"X-Evidence: none\r\n"
-        return _Batch(questions, self._hop.post(headers, join_questions(each.body for each in questions)), now_s)
+        call, sent = self._hop.post(headers, join_questions(each.body for each in questions)), self.circuit.moment()
+        return _Batch(questions, call, sent)
 
     def _free_slot(self, batch: _Batch) -> None:
         batch.holds_slot = False
-        slow_in_s = self._settings.gateway_inference_slow_ms / 1_000 - SLOT_S_MAX
-        batch.timer = asyncio.get_running_loop().call_later(slow_in_s, self._tell_slow, batch)
+        self._tell_slow(batch)
         self._fill_slots()
 
     def _tell_slow(self, batch: _Batch) -> None:
-        batch.slow_told = True
-        self.circuit.lasting(began_s=batch.sent_s)
+        """Tells that the call is slow, once it is."""
+        left_ms = self._settings.gateway_inference_slow_ms - self.circuit.taken_ms(batch.sent)
+        if left_ms > 0:
+            later_s = max(LOOK_S_MIN, left_ms / 1_000)
+            batch.timer = asyncio.get_running_loop().call_later(later_s, self._tell_slow, batch)
+        else:
+            batch.slow_told = True
+            self.circuit.lasting(began=batch.sent)
 
     def _ended(self, batch: _Batch) -> None:
         batch.stop_timer()
@@ -330,7 +350,7 @@ class Replica:
             self._collecting += [question for question in batch.questions if not question.answer.done()]
         else:
             if not batch.call.cancelled() or any(question.missed for question in batch.questions):  # else callers left
-                self.circuit.answered(answers, began_s=batch.sent_s, in_flight=in_flight, slow_told=batch.slow_told)
+                self.circuit.answered(answers, began=batch.sent, in_flight=in_flight, slow_told=batch.slow_told)
             for question, answer in zip(batch.questions, answers, strict=True):
                 question.settle(answer)
         self._fill_slots()

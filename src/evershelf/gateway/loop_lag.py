@@ -15,14 +15,19 @@ class LoopLag:
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._peak_s = 0.0
+        self._late_s = 0.0
         self._due_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def lag_ms(self) -> float:
         """The recent worst lag. Who asks right after a pause hears of it, even before the next sample is taken."""
-        overdue_s = 0.0 if self._due_s is None else self._clock_s() - self._due_s
-        return max(self._peak_s, overdue_s) * 1_000
+        return max(self._peak_s, self._overdue_s()) * 1_000
+
+    @property
+    def attentive_s(self) -> float:
+        """Monotonic seconds without those by which the loop was late: what others took of a time, but for our part."""
+        return self._clock_s() - self._late_s - max(0.0, self._overdue_s())
 
     async def start(self) -> None:
         """Begins to sample."""
@@ -39,6 +44,10 @@ class LoopLag:
         self._timer = asyncio.get_running_loop().call_later(SAMPLE_S, self._sample)
 
     def _sample(self) -> None:
-        assert self._due_s is not None, "only _wait sets the timer"
-        self._peak_s = max(self._clock_s() - self._due_s, self._peak_s * KEPT_SHARE)
+        late_s = self._overdue_s()
+        self._late_s += max(0.0, late_s)
+        self._peak_s = max(late_s, self._peak_s * KEPT_SHARE)
         self._wait()
+
+    def _overdue_s(self) -> float:
+        return 0.0 if self._due_s is None else self._clock_s() - self._due_s
