@@ -1,6 +1,7 @@
 """A report says what was seen, and the README's table is written from it between two marks."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,20 @@ def test_the_table_shows_what_callers_got():
     (line,) = [line for line in markdown(fields()).splitlines() if line.startswith("| inference")]
     assert "| 100 | 0 | 0 | `related` 100 % | `circuit_open` 98 %, `inference_unavailable` 2 % |" in line
     assert line.endswith("| 0.2 s | 2.0 s |")
+
+
+def test_hundreds_of_pairs_are_told_by_fault():
+    # Promise: every scenario counts for each of its faults, and once in the sum.
+    pair = replace(report(passed=False), name="inference-dead+postgres-stopped")
+    told = as_fields(Options(), [report(), pair], [], {}, command=COMMAND)
+    requests = report().fault.requests
+    lines = [line for line in markdown(told, brief=True).splitlines() if line.startswith("| ")][1:]
+    assert [line.split(" | ")[:6] for line in lines] == [
+        ["| `inference-dead`", "2", "1", str(2 * requests), "0", "0"],
+        ["| `postgres-stopped`", "1", "0", str(requests), "0", "0"],
+        ["| all, each once", "2", "1", str(2 * requests), "0", "0"],
+    ]
+    assert "- `inference-dead+postgres-stopped`: G2: 3 late" in markdown(told, brief=True)
 
 
 def test_what_was_broken_or_skipped_is_said():

@@ -160,6 +160,7 @@ def report_drill(
         Path | None, typer.Option(help="File whose table between the two marks is written anew.", show_default=False)
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only fail if the table is another.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="One line a fault, with all its scenarios.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a run for people, or write its table into the README."""
@@ -172,7 +173,7 @@ def report_drill(
         if as_json:
             print_json(fields)
         else:
-            print_line(markdown(fields))
+            print_line(markdown(fields, brief=brief))
         return
     before = readme.read_text()
     after = with_table(fields, before)

@@ -66,9 +66,13 @@ def write(fields: Fields, folder: Path, name: str) -> tuple[Path, Path]:
     return paths
 
 
-def markdown(fields: Fields) -> str:
-    """The whole run for people: a table of rows, what was broken, what was skipped, and the longer runs."""
-    lines = [f"# Drill of {fields['at']}", "", how(fields), "", *table(fields["rows"]), ""]
+def markdown(fields: Fields, *, brief: bool = False) -> str:
+    """The whole run for people: a table of rows, what was broken, what was skipped, and the longer runs.
+
+    `brief`: a row of the table is a fault with all scenarios that it was part of, for hundreds of pairs.
+    """
+    shown = table_of_faults(fields["rows"]) if brief else table(fields["rows"])
+    lines = [f"# Drill of {fields['at']}", "", how(fields), "", *shown, ""]
     longer = {name: told for name, told in fields.items() if isinstance(told, Mapping) and "broken" in told}
     broken = [f"- `{row['name']}`: {each}" for row in fields["rows"] for each in row["broken"]]
     broken += [f"- `{name}`: {each}" for name, told in longer.items() for each in told["broken"]]
@@ -105,6 +109,17 @@ def table(rows: Sequence[Fields]) -> list[str]:
     return [head, "|---|---|---|---|---|---|---|---|---|", *(_line(row) for row in rows)]
 
 
+def table_of_faults(rows: Sequence[Fields]) -> list[str]:
+    """One line a fault: the sums and the worst of all scenarios that it was part of, alone or with another."""
+    head = "| Fault | Scenarios | Passed | Requests | Invalid, 5xx, unanswered | Late | Worst p99.9 / max ms |"
+    of_fault: dict[str, list[Fields]] = {}
+    for row in rows:
+        for name in row["name"].split("+"):
+            of_fault.setdefault(name, []).append(row)
+    lines = [_sums(f"`{name}`", of_fault[name]) for name in sorted(of_fault)]
+    return [head, "|---|---|---|---|---|---|---|", *lines, _sums("all, each once", rows)]
+
+
 def readme(fields: Fields, text: str) -> str:
     """The README's text with the table between its marks. Raises NoMarksError."""
     before, begin, rest = text.partition(BEGIN)
@@ -130,13 +145,27 @@ def _commit() -> str:
     return f"{commit}, changed" if commit and changes else commit
 
 
+def _sums(name: str, rows: Sequence[Fields]) -> str:
+    faults = [row["fault"] for row in rows]
+    worst = " / ".join(f"{max((fault[time] for fault in faults), default=0):.0f}" for time in ("p999_ms", "max_ms"))
+    cells = (
+        name, f"{len(rows)}", f"{sum(row['passed'] for row in rows)}", f"{sum(f['requests'] for f in faults):,}",
+        f"{sum(map(_wrong, faults))}", f"{sum(fault['late'] for fault in faults)}", worst,
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _wrong(fault: Fields) -> int:
+    wrong: int = sum(fault["exceptions"].values()) + sum(fault["faults"].values())
+    return wrong
+
+
 def _line(row: Fields) -> str:
     fault = row["fault"]
-    wrong = sum(fault["exceptions"].values()) + sum(fault["faults"].values())
     cells = (
         f"{row['component']}: {row['failure']}",
         f"{fault['requests']:,}",
-        str(wrong),
+        str(_wrong(fault)),
         f"{fault['late']}",
         _most(fault["sources"], fault["requests"]),
         _most(fault["reasons"], fault["requests"]),
