@@ -59,6 +59,7 @@ async def test_of_two_at_once_one_runs_and_a_kill_leaves_nothing_behind(filled_d
     registry, url = open_registry(tmp_path / "home"), filled_database_url
     first = await retrain(url)
     await asyncio.wait_for(until(pool, taken=True), PATIENCE_S)
+    first.send_signal(signal.SIGSTOP)  # or it may be done before the second has begun
     code, second = await told(await retrain(url))
     assert (code, second["outcome"]) == (BUSY, "busy")
     first.send_signal(signal.SIGKILL)
