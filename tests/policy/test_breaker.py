@@ -121,8 +121,8 @@ def test_only_good_probes_in_a_row_close_it():
 
 def test_once_closed_the_load_comes_back_by_doubling():
     closed = probed(after(*[Call.FAILED] * 5), now_s=1.0, good=LIMITS.probes_good_min)
-    shares = [sum(admits(closed, LIMITS, now_s=1.0 + t, chance=n / 80) for n in range(80)) / 80 for t in range(5)]
-    assert shares == [0.125, 0.25, 0.5, 1.0, 1.0]
+    shares = [sum(admits(closed, LIMITS, now_s=1.0 + t, chance=n / 90) for n in range(90)) / 90 for t in range(5)]
+    assert shares == [1 / 6, 1 / 3, 2 / 3, 1.0, 1.0]
     assert not record(closed, Call.GOOD, LIMITS, began_s=4.0, now_s=5.0).ramping
 
 

@@ -46,6 +46,7 @@ class Stream:
     seed: int
     rate: int
     fault: object
+    breaks_s: float = BREAKS_S
     sent_s: list[float] = field(default_factory=list)
     offered: Counter[int] = field(default_factory=Counter)
     good: Counter[int] = field(default_factory=Counter)
@@ -89,7 +90,7 @@ class Stream:
         return self
 
     def _comes(self, chance: Random, now_s: float):
-        return self.fault(chance) if BREAKS_S <= now_s < HEALS_S else WELL
+        return self.fault(chance) if self.breaks_s <= now_s < HEALS_S else WELL
 
     def sent_between(self, start_s: float, end_s: float) -> int:
         return sum(start_s <= sent_s < end_s for sent_s in self.sent_s)
@@ -148,3 +149,11 @@ def test_after_healing_the_model_is_back_in_time_and_its_load_at_most_doubles(fa
             spread = 4 * rate**0.5  # of chance
             assert all(after <= 2 * before + spread for before, after in pairwise(loads))
         assert stream.probes <= (HEALS_S - BREAKS_S) / LIMITS.wait_s_min * LIMITS.probes_good_max
+
+
+@pytest.mark.parametrize("tenths", range(15))
+def test_of_the_fifth_second_after_healing_nine_tenths_are_the_models_whenever_it_heals(tenths):
+    # Promise (G17): also when the last probe was lost just before, and is waited for until it is given up.
+    stream = Stream(1, 300, frozen, breaks_s=BREAKS_S + tenths / 10).run()
+    fifth = int(HEALS_S) + 4
+    assert stream.good[fifth] / stream.offered[fifth] >= 0.9
