@@ -1,5 +1,6 @@
 """What can happen to PostgreSQL: stopped, frozen, read-only, full, locked, of another schema."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from evershelf.drills.rig import POSTGRES, Rig
 from evershelf.drills.small_disk import fill, relieve, small_disk
 
 CONNECTIONS_HELD_MAX = 500
+TAKE_AGAIN_S = 0.1
 DISK_MB = 24
 _FEW_MEGABYTES = "CREATE TABLE drill_probe TABLESPACE small AS SELECT generate_series(1, 100000) AS number"
 
@@ -69,14 +71,16 @@ async def without_connections(rig: Rig) -> AsyncIterator[Witness]:
     """Others hold every connection that the server has, the reserved ones too; the gateway's own are cut."""
     async with AsyncExitStack() as stack:
         rig.proxy.cut(POSTGRES)
-        held = 0
-        while held < CONNECTIONS_HELD_MAX:
-            try:
-                connection = await asyncpg.connect(rig.postgres.url)
-            except asyncpg.TooManyConnectionsError:
-                break
-            stack.push_async_callback(connection.close)
-            held += 1
+        await _take_all(rig, stack)
+
+        async def take_what_is_given_back() -> None:  # a process whose connection was cut may end later
+            while True:
+                await asyncio.sleep(TAKE_AGAIN_S)
+                await _take_all(rig, stack)
+
+        taking = asyncio.create_task(take_what_is_given_back())
+        stack.push_async_callback(asyncio.wait, {taking})
+        stack.callback(taking.cancel)
 
         async def felt() -> bool:
             try:
@@ -86,6 +90,15 @@ async def without_connections(rig: Rig) -> AsyncIterator[Witness]:
             return False
 
         yield felt
+
+
+async def _take_all(rig: Rig, stack: AsyncExitStack) -> None:
+    for _ in range(CONNECTIONS_HELD_MAX):
+        try:
+            connection = await asyncpg.connect(rig.postgres.url)
+        except asyncpg.TooManyConnectionsError:
+            return
+        stack.push_async_callback(connection.close)
 
 
 @asynccontextmanager

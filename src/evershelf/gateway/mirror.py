@@ -1,9 +1,13 @@
-"""What the gateway keeps of PostgreSQL besides the snapshot: keys, placements, item changes; in memory and on disk."""
+"""What the gateway keeps of PostgreSQL besides the snapshot: keys, placements, item changes; in memory and on disk.
+
+News are asked for twice and count where both replies say the same: one flipped bit would shut a key out, or skip all
+suppressions up to a sequence that never was. Where there are none, nothing is asked twice.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, takewhile
 from math import inf
 from pathlib import Path
 
@@ -116,7 +120,7 @@ class Mirror:
             return
         try:
             news = await self._ask(pool)
-            if news != self._rest():
+            if news != self._rest() and news == await self._ask(pool):
                 self._become(news)
                 self._unwritten = True
             await self._ask_items(pool)
@@ -192,12 +196,18 @@ class Mirror:
         )
 
     async def _ask_items(self, pool: Pool) -> None:
-        while states := await changes_since(pool, asked := self._sequence, limit=CHANGES_A_POLL_MAX):
+        while states := await self._agreed_changes(pool, asked := self._sequence):
             async with self.steady:
                 if self._sequence == asked:  # else a snapshot came into use meanwhile: it is asked again from there
                     await self._take([(state.item.item_id, state) for state in states])
                     self._sequence = states[-1].change_sequence
                     self._unwritten = True
+
+    async def _agreed_changes(self, pool: Pool, sequence: int) -> list[ItemState]:
+        """The next changes, as far as two replies agree: an item that changes in between comes with the next ones."""
+        first = await changes_since(pool, sequence, limit=CHANGES_A_POLL_MAX)
+        second = await changes_since(pool, sequence, limit=CHANGES_A_POLL_MAX) if first else []
+        return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
 
     async def _ask_placements(self, pool: Pool) -> Iterable[Placement]:
         try:
