@@ -82,11 +82,11 @@ async def kill_loop(rig: Rig, *, kills: int, seed: int) -> KillReport:
         load.end()
     try:
         outcome = judged(load, rig.shop.catalog)
-        answers = list(load.answers())
+        batches = sum(1 for _ in load.answers())
     finally:
         load.close()
     lost, twice = await missing_events(rig, user, outcome.acknowledged)
     return KillReport(
-        kills - postgres_kills, postgres_kills, time.monotonic() - began_s, len(answers), len(outcome.acknowledged),
-        len(answers) - len(outcome.acknowledged), lost, twice, len(seen.looks), seen.unbalanced, ready_s,
+        kills - postgres_kills, postgres_kills, time.monotonic() - began_s, batches, len(outcome.acknowledged),
+        batches - len(outcome.acknowledged), lost, twice, len(seen.looks), seen.unbalanced, ready_s,
     )  # fmt: skip

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -69,36 +69,38 @@ async def locked(rig: Rig) -> AsyncIterator[Witness]:
 @asynccontextmanager
 async def without_connections(rig: Rig) -> AsyncIterator[Witness]:
     """Others hold every connection that the server has, the reserved ones too; the gateway's own are cut."""
-    async with AsyncExitStack() as stack:
-        rig.proxy.cut(POSTGRES)
-        await _take_all(rig, stack)
+    held: list[asyncpg.Connection[asyncpg.Record]] = []
 
-        async def take_what_is_given_back() -> None:  # a process whose connection was cut may end later
-            while True:
-                await asyncio.sleep(TAKE_AGAIN_S)
-                await _take_all(rig, stack)
-
-        taking = asyncio.create_task(take_what_is_given_back())
-        stack.push_async_callback(asyncio.wait, {taking})
-        stack.callback(taking.cancel)
-
-        async def felt() -> bool:
+    async def take_all() -> None:
+        while len(held) < CONNECTIONS_HELD_MAX:
             try:
-                await rig.sql("SELECT 1")
+                held.append(await asyncpg.connect(rig.postgres.url))
             except asyncpg.TooManyConnectionsError:
-                return True
-            return False
+                return
 
-        yield felt
+    async def take_what_is_given_back() -> None:  # a process whose connection was cut may end later
+        while True:
+            await asyncio.sleep(TAKE_AGAIN_S)
+            await take_all()
 
-
-async def _take_all(rig: Rig, stack: AsyncExitStack) -> None:
-    for _ in range(CONNECTIONS_HELD_MAX):
+    async def felt() -> bool:
         try:
-            connection = await asyncpg.connect(rig.postgres.url)
+            await rig.sql("SELECT 1")
         except asyncpg.TooManyConnectionsError:
-            return
-        stack.push_async_callback(connection.close)
+            return True
+        return False
+
+    rig.proxy.cut(POSTGRES)
+    try:
+        await take_all()
+        taking = asyncio.create_task(take_what_is_given_back())
+        try:
+            yield felt
+        finally:
+            taking.cancel()
+            await asyncio.wait({taking})
+    finally:
+        await asyncio.gather(*(connection.close() for connection in held))
 
 
 @asynccontextmanager

@@ -309,8 +309,8 @@ class Replica:
         batch.call.add_done_callback(lambda _: self._ended(batch))
 
     def _posted(self, questions: list[Question]) -> _Batch:
-        now_s = self._clock_s()
-        budgets_ms = [max(1, int((each.deadline_s - now_s) * 1_000)) for each in questions]
+        sent = self.circuit.moment()
+        budgets_ms = [max(1, int((each.deadline_s - sent.at_s) * 1_000)) for each in questions]
         headers = b"X-Request-Deadline-Ms: %d\r\n" % max(budgets_ms)
         if len(questions) > 1:
             headers += b"X-Query-Budgets-Ms: %b\r\n" % b",".join(b"%d" % budget_ms for budget_ms in budgets_ms)
@@ -321,8 +321,7 @@ class Replica:
             headers += b"Traceparent: %b\r\n" % traced.encode()
         if not any(each.evidence for each in questions):
             headers += b"X-Evidence: none\r\n"
-        call, sent = self._hop.post(headers, join_questions(each.body for each in questions)), self.circuit.moment()
-        return _Batch(questions, call, sent)
+        return _Batch(questions, self._hop.post(headers, join_questions(each.body for each in questions)), sent)
 
     def _free_slot(self, batch: _Batch) -> None:
         batch.holds_slot = False

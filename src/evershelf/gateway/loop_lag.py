@@ -27,7 +27,7 @@ class LoopLag:
     @property
     def attentive_s(self) -> float:
         """Monotonic seconds without those by which the loop was late: what others took of a time, but for our part."""
-        return self._clock_s() - self._late_s - max(0.0, self._overdue_s())
+        return self._clock_s() - self._late_s - self._overdue_s()
 
     async def start(self) -> None:
         """Begins to sample."""
@@ -45,9 +45,9 @@ class LoopLag:
 
     def _sample(self) -> None:
         late_s = self._overdue_s()
-        self._late_s += max(0.0, late_s)
+        self._late_s += late_s
         self._peak_s = max(late_s, self._peak_s * KEPT_SHARE)
         self._wait()
 
     def _overdue_s(self) -> float:
-        return 0.0 if self._due_s is None else self._clock_s() - self._due_s
+        return 0.0 if self._due_s is None else max(0.0, self._clock_s() - self._due_s)
