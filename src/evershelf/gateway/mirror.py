@@ -7,7 +7,7 @@ suppressions up to a sequence that never was. Where there are none, nothing is a
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, takewhile
+from itertools import chain
 from math import inf
 from pathlib import Path
 
@@ -196,18 +196,12 @@ class Mirror:
         )
 
     async def _ask_items(self, pool: Pool) -> None:
-        while states := await self._agreed_changes(pool, asked := self._sequence):
+        while states := await changes_since(pool, asked := self._sequence, limit=CHANGES_A_POLL_MAX):
             async with self.steady:
                 if self._sequence == asked:  # else a snapshot came into use meanwhile: it is asked again from there
                     await self._take([(state.item.item_id, state) for state in states])
                     self._sequence = states[-1].change_sequence
                     self._unwritten = True
-
-    async def _agreed_changes(self, pool: Pool, sequence: int) -> list[ItemState]:
-        """The next changes, as far as two replies agree: an item that changes in between comes with the next ones."""
-        first = await changes_since(pool, sequence, limit=CHANGES_A_POLL_MAX)
-        second = await changes_since(pool, sequence, limit=CHANGES_A_POLL_MAX) if first else []
-        return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
 
     async def _ask_placements(self, pool: Pool) -> Iterable[Placement]:
         try:
