@@ -120,6 +120,16 @@ def test_what_is_asked_in_the_last_moment_of_a_fault_may_be_answered_after_it():
     assert broken(observed(told)) == []
 
 
+def test_few_replies_are_half_read_when_a_connection_breaks():
+    # Promise: `inference_invalid` is true of a reply cut in two, so of few answers, and of none where nothing is cut.
+    few = changed(said(Reason.INFERENCE_INVALID), from_s=110, until_s=110.1)
+    many = changed(said(Reason.INFERENCE_INVALID), from_s=106, until_s=114)
+    cut, whole = replace(DEAD, cuts_replies=True), replace(DEAD, cuts_replies=False)
+    assert broken(replace(few, row=cut)) == []
+    assert "G5" in {each.guarantee for each in broken(replace(many, row=cut))}
+    assert "G5" in {each.guarantee for each in broken(replace(few, row=whole))}
+
+
 def test_an_excused_lateness_is_excused_only_while_the_fault_is_on():
     # Promise: a process that was stopped answers nobody; before and after, it has no excuse.
     row = replace(DEAD, late_excused="stopped")

@@ -77,9 +77,8 @@ def _inference() -> Iterator[Row]:
         return on_link(INFERENCE, LinkFault(**fault))  # type: ignore[arg-type]  # a table reads better untyped
 
     dropped, late = Reason.INFERENCE_UNAVAILABLE, Reason.DEADLINE_EXCEEDED
-    dead = row("dead", "`kill -9`", process_faults.killed(INFERENCE), dropped)
-    yield replace(dead, reasons=dead.reasons | {Reason.INFERENCE_INVALID})  # of a reply that the death cut in two
-    yield row("refused", "nobody listens", link(refuse=True), dropped)
+    yield replace(row("dead", "`kill -9`", process_faults.killed(INFERENCE), dropped), cuts_replies=True)
+    yield replace(row("refused", "nobody listens", link(refuse=True), dropped), cuts_replies=True)
     yield row("reset", "every connection is reset", link(ending=Ending.RESET), dropped)
     yield row("frozen", "SIGSTOP", process_faults.frozen(INFERENCE), late)
     yield row("black-hole", "black hole, new connections and old ones", link(black_hole=True), late)
@@ -104,10 +103,10 @@ def _inference() -> Iterator[Row]:
               reasons=LATE | OPEN, must_say=(LATE,), model=ModelShare.SOME)  # fmt: skip
     yield Row("inference-crash-loop", Component.INFERENCE, "killed and started again every 2 s",
               inference_faults.crash_loop(), reasons=UNAVAILABLE | OPEN | LATE | frozenset({Reason.NO_MODEL}),
-              must_say=(UNAVAILABLE | OPEN,), model=ModelShare.SOME)  # fmt: skip
+              must_say=(UNAVAILABLE | OPEN,), model=ModelShare.SOME, cuts_replies=True)  # fmt: skip
     yield Row("inference-out-of-memory", Component.INFERENCE, "started with too little memory, again and again",
               inference_faults.out_of_memory, reasons=UNAVAILABLE | OPEN, must_say=(UNAVAILABLE, OPEN),
-              model=ModelShare.NONE, stop=Stop.DEAD)  # fmt: skip
+              model=ModelShare.NONE, stop=Stop.DEAD, cuts_replies=True)  # fmt: skip
     yield Row("inference-descriptors", Component.INFERENCE, "no descriptor left",
               inference_faults.without_descriptors,
               reasons=UNAVAILABLE | LATE | OPEN, model=ModelShare.SOME)  # fmt: skip
@@ -119,6 +118,7 @@ def _garbage() -> Iterator[Row]:
         return Row(
             f"inference-{name}", Component.INFERENCE, failure, stub(INFERENCE, play),
             reasons=said | OPEN | UNAVAILABLE, must_say=(said,) if said else (), model=share, stop=stop,
+            cuts_replies=True,
         )  # fmt: skip
 
     yield row("errors", "500, 503 and 429 to 30 % of the calls", Play.ERRORS, ERROR,

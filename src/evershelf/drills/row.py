@@ -62,6 +62,7 @@ class Row:
     retry_after_ms: float = 0.0
     events_may_fail: bool = False  # honestly, with 503: the spool's disk is the fault
     late_excused: str = ""  # why answers that are late by the fault itself do not count
+    cuts_replies: bool = False  # by breaking connections to inference: some of its replies were half read then
 
     @property
     def allowed(self) -> frozenset[Reason]:
@@ -85,4 +86,5 @@ def pair(first: Row, second: Row, inject: Injection) -> Row:
         retry_after_ms=max(first.retry_after_ms, second.retry_after_ms),
         events_may_fail=first.events_may_fail or second.events_may_fail,
         late_excused=excused,
+        cuts_replies=first.cuts_replies or second.cuts_replies,
     )
