@@ -154,16 +154,17 @@ def _lateness(seen: Observed) -> _Found:
 def _truth(seen: Observed) -> _Found:
     healthy = {str(reason) for reason in HEALTHY | BUSY | {Reason.HISTORY_UNAVAILABLE}}
     allowed = {str(reason) for reason in seen.row.allowed | {Reason.HISTORY_UNAVAILABLE}}
+    half_read = HALF_READ_MAX if seen.row.cuts_replies else 0
     for name, phase, reasons in (
         ("before", seen.phases.before, healthy),
         ("fault", seen.phases.fault, allowed),
         ("after", seen.phases.after, allowed),
         ("settled", seen.phases.settled, healthy),
     ):
-        half_read = HALF_READ_MAX if seen.row.cuts_replies and reasons is allowed else 0
-        few = {str(Reason.INFERENCE_INVALID): half_read}
-        said = {reason: count for reason, count in phase.reasons.items() if count > few.get(reason, 0)}
-        if untrue := {reason: count for reason, count in said.items() if reason not in reasons}:
+        untrue = {reason: count for reason, count in phase.reasons.items() if reason not in reasons}
+        if reasons is allowed and untrue.get(Reason.INFERENCE_INVALID, 0) <= half_read:
+            untrue.pop(Reason.INFERENCE_INVALID, None)
+        if untrue:
             yield "G5", f"{name}: reasons that cannot be true {untrue}"
     if seen.row.model is ModelShare.NONE:
         # What is asked in the last moment may be answered when the fault is over.

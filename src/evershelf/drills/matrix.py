@@ -1,7 +1,6 @@
 """The fault matrix: every row that can be injected on one machine, and the pairs of rows of different components."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from evershelf.contracts.recommendations import Reason
@@ -66,19 +65,20 @@ def _paired(chosen: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _inference() -> Iterator[Row]:
-    def row(name: str, failure: str, inject: Injection, *reasons: Reason, stop: Stop = Stop.DEAD) -> Row:
+    def row(name: str, failure: str, inject: Injection, *reasons: Reason, cuts_replies: bool = False) -> Row:
         said = frozenset(reasons)
         return Row(
             f"inference-{name}", Component.INFERENCE, failure, inject,
-            reasons=said | OPEN, must_say=(said, OPEN), model=ModelShare.NONE, stop=stop,
+            reasons=said | OPEN, must_say=(said, OPEN), model=ModelShare.NONE, stop=Stop.DEAD,
+            cuts_replies=cuts_replies,
         )  # fmt: skip
 
     def link(**fault: object) -> Injection:
         return on_link(INFERENCE, LinkFault(**fault))  # type: ignore[arg-type]  # a table reads better untyped
 
     dropped, late = Reason.INFERENCE_UNAVAILABLE, Reason.DEADLINE_EXCEEDED
-    yield replace(row("dead", "`kill -9`", process_faults.killed(INFERENCE), dropped), cuts_replies=True)
-    yield replace(row("refused", "nobody listens", link(refuse=True), dropped), cuts_replies=True)
+    yield row("dead", "`kill -9`", process_faults.killed(INFERENCE), dropped, cuts_replies=True)
+    yield row("refused", "nobody listens", link(refuse=True), dropped, cuts_replies=True)
     yield row("reset", "every connection is reset", link(ending=Ending.RESET), dropped)
     yield row("frozen", "SIGSTOP", process_faults.frozen(INFERENCE), late)
     yield row("black-hole", "black hole, new connections and old ones", link(black_hole=True), late)
