@@ -19,6 +19,7 @@ import orjson
 import evershelf.storage
 
 AT_A_TIME = 8
+SHOWN_EACH = 1_000
 PATIENCE_S = 0.5
 HEAD_BYTES, CODE_BYTES = 5, 4
 
@@ -117,6 +118,8 @@ async def main(url: str, extent: str, driver: str) -> None:
                 ends["well"] += 1
             except Exception as error:  # noqa: BLE001 - what is counted here is how it ended, whatever it was
                 ends[type(error).__name__] += 1
+            if ends.total() % SHOWN_EACH == 0:
+                print(f"{ends.total()} of {len(bits)} conversations", file=sys.stderr)
 
     await asyncio.gather(*(talk(flip) for flip in bits))
     print(orjson.dumps({"conversations": len(bits), "ends": dict(ends)}).decode())

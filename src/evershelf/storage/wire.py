@@ -18,6 +18,7 @@ _HEAD_BYTES: Final = 1 + _LENGTH.size
 _AUTHENTICATION: Final = ord("R")
 _MD5, _SCRAM_OFFERED, _SCRAM_CONTINUED, _SCRAM_CONCLUDED = 5, 10, 11, 12
 _SCRAM: Final = b"SCRAM-SHA-256"
+_SALT_BYTES: Final = 4  # of MD5
 # Beyond any notice or error; rows may be longer.
 BODY_BYTES_MAX: Final = 2**20
 
@@ -64,10 +65,13 @@ class ServerMessages:
 
     def _authentication(self, body: bytes) -> None:
         """The driver holds a state of SCRAM from its offer to its conclusion, and asks for it without a look."""
-        code = _LENGTH.unpack_from(body)[0]
+        code, more = _LENGTH.unpack_from(body)[0], body[_LENGTH.size :]
+        is_short = (code == _MD5 and len(more) != _SALT_BYTES) or (code == _SCRAM_OFFERED and more[-2:] != b"\0\0")
+        if code < 0 or is_short:
+            raise UnsoundMessageError(f"an authentication {code} that does not end where it says")
         if code in (_SCRAM_CONTINUED, _SCRAM_CONCLUDED) and not self._in_scram:
             raise UnsoundMessageError("a step of SCRAM that was not begun")
-        offered = body[_LENGTH.size :].partition(b"\0\0")[0].split(b"\0") if code == _SCRAM_OFFERED else ()
+        offered = more.partition(b"\0\0")[0].split(b"\0") if code == _SCRAM_OFFERED else ()
         self._in_scram = code == _SCRAM_CONTINUED or _SCRAM in offered
 
 
@@ -102,17 +106,9 @@ def _is_told(body: bytes) -> bool:
     return at == len(body) - 1
 
 
-def _asks_for_what_it_says(body: bytes) -> bool:
-    """A code; with MD5 a salt of four bytes; with an offer of SASL, strings and a zero byte at their end."""
-    code = _LENGTH.unpack_from(body)[0] if len(body) >= _LENGTH.size else -1
-    if code == _MD5:
-        return len(body) == 2 * _LENGTH.size
-    return code >= 0 and (code != _SCRAM_OFFERED or body.endswith(b"\0\0"))
-
-
 # Of these the driver reads piece by piece, and beyond the end of what is too short; others it takes as a whole.
 _SOUND: Final[Mapping[int, Callable[[bytes], bool]]] = {
-    _AUTHENTICATION: _asks_for_what_it_says,
+    _AUTHENTICATION: lambda body: len(body) >= _LENGTH.size,
     ord("S"): _strings(2),
     ord("A"): _strings(2, after=_LENGTH.size),
     ord("C"): _strings(1),
