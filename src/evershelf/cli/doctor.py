@@ -101,7 +101,7 @@ def _processes(home: Installation) -> Iterator[Finding]:
                 f"{service['name']} ready",
                 ready,
                 f"port {service['port']}",
-                "run `evershelf train` and `evershelf refresh`",
+                "ask again if it has just been started; else run `evershelf train` and `evershelf refresh`",
             )
 
 
