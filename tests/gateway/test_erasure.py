@@ -64,8 +64,12 @@ async def traces(world, mark: str) -> list[str]:
         if await world.pool.fetchval(query, mark):
             found.append(f"table {name}")
     folders = (world.settings.gateway_data_dir, Path(world.settings.registry))
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    found += [f"file {path.name}" for path in files if mark.encode() in path.read_bytes()]
+    for path in (path for folder in folders for path in list(folder.rglob("*")) if not path.is_dir()):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(f"file {path.name}")
+        except FileNotFoundError:
+            found.append(f"file {path.name}, which was given its name just now: its words are still to be read")
     if mark in (await world.client.get("/metrics")).text:
         found.append("metrics")
     if mark in repr(world.parts.history.known()):
