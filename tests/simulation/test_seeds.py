@@ -17,7 +17,7 @@ PRINT_DIGEST = """
 import logging, sys, structlog
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 from evershelf.simulation.report import simulate
-sys.stdout.write(simulate(3, 2, processes=int(sys.argv[1])).digest)
+sys.stdout.write(simulate(48, 2, processes=int(sys.argv[1])).digest)
 """
 
 
@@ -31,7 +31,7 @@ def test_promises_hold_among_faults():
 
 
 def test_a_seed_is_the_same_in_every_process():
-    # Promise: a failing seed replays exactly, under any hash seed.
+    # Promise: a failing seed replays exactly, under any hash seed. In seed 49 a gateway dies with many under way.
     digests = {
         subprocess.run(
             [sys.executable, "-c", PRINT_DIGEST, processes],

@@ -52,7 +52,7 @@ class SimulatedGateway:
         self._context.run(PROCESS.set, self.process)
         self._made = create_app(settings, outside)
         self._app: App = wrap(self._made)
-        self._exchanges: set[_Exchange] = set()
+        self._exchanges: dict[_Exchange, None] = {}  # in their order, which a set of objects has none of
         self._to_lifespan: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._started: asyncio.Future[bool] = loop.create_future()
         self._stopped: asyncio.Future[bool] = loop.create_future()
@@ -98,7 +98,7 @@ class SimulatedGateway:
         if not self.is_up:
             self._finish(exchange, broken=True)
             return exchange.answer
-        self._exchanges.add(exchange)
+        self._exchanges[exchange] = None
         scope = {
             "type": "http", "asgi": ASGI, "http_version": "1.1", "method": method, "scheme": "http",
             "path": path, "raw_path": quote(path).encode(), "query_string": query.encode(), "root_path": "",
@@ -152,7 +152,7 @@ class SimulatedGateway:
             self._finish(exchange, broken=True)
 
     def _finish(self, exchange: _Exchange, *, broken: bool) -> None:
-        self._exchanges.discard(exchange)
+        self._exchanges.pop(exchange, None)
         if not exchange.answer.done():
             status = 0 if broken else exchange.status
             self.answers_sent += exchange.path == ASK_PATH and status == 200

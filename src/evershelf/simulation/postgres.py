@@ -86,15 +86,20 @@ class SimulatedPostgres:
 
     def forget(self, process: Process) -> None:
         """The process is gone: what it had not committed is rolled back."""
-        for connection in [each for each in self.connections if each.process is process]:
-            connection.lose()
+        for connection in self._in_order():
+            if connection.process is process:
+                connection.lose()
 
     def notify(self) -> None:
         """Tells all who listen that items have changed."""
         if self.weather.strikes(Fault.NOTIFICATION_LOST):
             return
-        for connection in sorted(self.connections, key=lambda each: each.number):
+        for connection in self._in_order():
             connection.tell()
+
+    def _in_order(self) -> list["SimulatedConnection"]:
+        """The connections as they were opened: a set of objects has no order that a seed could give again."""
+        return sorted(self.connections, key=lambda each: each.number)
 
 
 class SimulatedConnection:
